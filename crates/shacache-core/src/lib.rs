@@ -1,0 +1,7 @@
+//! Pure types of ShaCache and ShaDir. No I/O, no clock, no async: text becomes a typed value here,
+//! once, and every other crate works on the types.
+
+pub mod digest;
+pub mod entry;
+pub mod key;
+pub mod signature;

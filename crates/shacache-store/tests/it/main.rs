@@ -1,0 +1,1 @@
+//! Integration tests of the store, one module per matter.
