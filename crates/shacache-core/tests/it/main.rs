@@ -2,5 +2,7 @@
 //! agree with: `python3` (3.11 or later) and `openssl` have to be installed.
 
 mod base64_like_python;
+mod golden_entries;
 mod json_like_python;
+mod key_names;
 mod python;
