@@ -1,8 +1,10 @@
 //! Keys of the directory: any text of 1 to 512 bytes without control characters. Owns what a key
-//! may be and how it is read from a request path; its name in the archive is `key/file_name.rs`.
+//! may be and how it stands in a request path; its name in the archive is `key/file_name.rs`.
 
 use std::fmt;
 use std::str::FromStr;
+
+use data_encoding::HEXUPPER;
 
 pub use self::file_name::KeyFileName;
 
@@ -37,6 +39,33 @@ impl Key {
             }
         }
         String::from_utf8(decoded).map_err(|_| KeyError::NotUtf8)?.parse()
+    }
+
+    /// The key as it stands in a request path, so that [`Key::from_path`] gives it back.
+    ///
+    /// Left as they are: what a path may hold (RFC 3986, section 3.3) and the keys in the field
+    /// have, because a server that does not decode would file anything else under another name.
+    /// So are slashes, unless a proxy would rewrite the path because of them: a key with an empty
+    /// part, `.` or `..` between slashes has each slash as `%2F`. Only the keys `.` and `..`
+    /// themselves remain at the mercy of what is on the way.
+    #[must_use]
+    pub fn to_path(&self) -> String {
+        let keeps_slashes = !self.0.split('/').any(|part| matches!(part, "" | "." | ".."));
+        let mut path = String::with_capacity(self.0.len());
+        for byte in self.0.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    path.push(char::from(byte));
+                }
+                b':' | b'=' | b',' | b'@' | b'+' | b'\'' => path.push(char::from(byte)),
+                b'/' if keeps_slashes => path.push('/'),
+                _ => {
+                    path.push('%');
+                    path.push_str(&HEXUPPER.encode(&[byte]));
+                }
+            }
+        }
+        path
     }
 
     /// The key's text.
