@@ -8,8 +8,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::Url;
+use shacache_core::trust::Trust;
+
+pub use self::networkcache::{Networkcache, Purpose};
+use crate::signer::{Signer, SignerError};
 
 pub mod ini;
+mod networkcache;
 
 /// Everything a [`Client`](crate::Client) is made of.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +23,10 @@ pub struct Config {
     pub cache: Service,
     /// The directory service, ShaDir.
     pub directory: Service,
+    /// Whose entries are believed.
+    pub trust: Trust,
+    /// Signs what is indexed; without one, entries are unsigned.
+    pub signer: Option<Signer>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// How often to try again.
@@ -205,6 +214,40 @@ pub enum ConfigError {
         /// The option of `[networkcache]` that would give it.
         option: &'static str,
     },
+    /// A file in the format of slapos.cfg cannot be read.
+    #[error("{file}:{}", source.line())]
+    Ini {
+        /// The file.
+        file: Box<str>,
+        /// What is wrong with it.
+        source: ini::IniError,
+    },
+    /// An option of a file cannot be used.
+    #[error("{file}:{line}: {option}")]
+    Option {
+        /// The file.
+        file: Box<str>,
+        /// The line where the option starts, counted from 1.
+        line: usize,
+        /// The option.
+        option: Box<str>,
+        /// What is wrong with its value.
+        source: Box<ConfigError>,
+    },
+    /// A private key cannot sign.
+    #[error("{path}")]
+    Signer {
+        /// The file.
+        path: Box<str>,
+        /// What is wrong with it.
+        source: SignerError,
+    },
+    /// What is signed with this key could never be read back.
+    #[error(
+        "no certificate of signature-certificate-list matches the private key: every upload \
+         would be made again, as none could be downloaded"
+    )]
+    NoMatchingCertificate,
     /// A PEM file cannot be used.
     #[error("{path}:{line}: {reason}")]
     Pem {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use tokio::time::timeout;
 
@@ -102,18 +102,7 @@ impl Transport {
 
     /// Turns every status other than 2xx into an error.
     pub(crate) async fn checked(&self, response: Response) -> Result<Answer, TransportError> {
-        let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
-        let mut answer = Answer::new(response, self.timeouts.stall);
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let reason = answer.first_line().await;
-        Err(TransportError::Status { status, reason, retry_after })
+        Answer::checked(response, self.timeouts.stall).await
     }
 
     fn reading(&self) -> Result<&Endpoint, ConfigError> {

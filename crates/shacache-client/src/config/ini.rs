@@ -36,7 +36,7 @@ impl Ini {
     /// # Errors
     /// When the section is missing, or any of its values cannot be interpolated, the value of an
     /// unrelated option included: Python reads all or nothing.
-    pub fn section(&self, name: &str) -> Result<Vec<(String, String)>, IniError> {
+    pub fn section(&self, name: &str) -> Result<Vec<IniOption>, IniError> {
         let section = self
             .sections
             .iter()
@@ -61,17 +61,35 @@ impl Ini {
 #[derive(Debug, Clone, Default)]
 struct Section {
     name: String,
-    options: Vec<Entry>,
+    options: Vec<IniOption>,
 }
 
-/// One option as written.
+/// One `name = value`.
 #[derive(Debug, Clone)]
-struct Entry {
-    /// In lower case.
+pub struct IniOption {
     name: String,
     value: String,
-    /// Where it starts, counted from 1.
     line: usize,
+}
+
+impl IniOption {
+    /// The name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The line of the file where the option starts, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line
+    }
 }
 
 /// Why a file cannot be used, and where.
@@ -194,7 +212,7 @@ impl Reader {
         };
         let name = name.trim_end_matches(is_space).to_lowercase();
         let section_name = section.name.clone();
-        section.options.push(Entry {
+        section.options.push(IniOption {
             name: name.clone(),
             value: value.trim_matches(is_space).into(),
             line: number,

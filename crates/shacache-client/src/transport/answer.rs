@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 
@@ -18,8 +20,22 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(response: Response, stall: Duration) -> Self {
-        Self { response, stall, received_bytes: 0 }
+    /// Turns every status other than 2xx into an error.
+    pub(crate) async fn checked(
+        response: Response,
+        stall: Duration,
+    ) -> Result<Self, TransportError> {
+        let status = response.status();
+        let mut answer = Self { response, stall, received_bytes: 0 };
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let retry_after = answer
+            .header(RETRY_AFTER)
+            .and_then(|value| value.parse().ok())
+            .map(Duration::from_secs);
+        let reason = answer.first_line().await;
+        Err(TransportError::Status { status, reason, retry_after })
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -80,7 +96,7 @@ impl Answer {
     }
 
     /// The first line of a refusal, as far as it arrives soon and is readable; else empty.
-    pub(super) async fn first_line(&mut self) -> Box<str> {
+    async fn first_line(&mut self) -> Box<str> {
         let is_text = self
             .content_type()
             .is_none_or(|kind| kind.starts_with("text/plain") || kind.contains("json"));

@@ -1,15 +1,15 @@
 //! `%(name)s` and `%%` in values, as Python's `BasicInterpolation` resolves them: names are those of
 //! the same section and `[DEFAULT]`.
 
-use super::{Entry, IniError, IniProblem, is_space};
+use super::{IniError, IniOption, IniProblem, is_space};
 
 /// Every option with its resolved value.
-pub(super) fn interpolate(options: &[Entry]) -> Result<Vec<(String, String)>, IniError> {
-    let resolve = |entry: &Entry| {
+pub(super) fn interpolate(options: &[IniOption]) -> Result<Vec<IniOption>, IniError> {
+    let resolve = |read: &IniOption| {
         let mut out = String::new();
-        let scope = Scope { options, entry };
-        scope.push(&mut out, joined(&entry.value), 1)?;
-        Ok((entry.name.clone(), out))
+        let scope = Scope { options, read };
+        scope.push(&mut out, joined(&read.value), 1)?;
+        Ok(IniOption { value: out, ..read.clone() })
     };
     options.iter().map(resolve).collect()
 }
@@ -20,14 +20,14 @@ fn joined(value: &str) -> &str {
 }
 
 struct Scope<'a> {
-    options: &'a [Entry],
+    options: &'a [IniOption],
     /// The option that is read.
-    entry: &'a Entry,
+    read: &'a IniOption,
 }
 
 impl Scope<'_> {
     fn push(&self, out: &mut String, value: &str, depth: usize) -> Result<(), IniError> {
-        let option = || self.entry.name.as_str().into();
+        let option = || self.read.name.as_str().into();
         if depth > MAX_DEPTH {
             return Err(self.error(IniProblem::TooDeep { option: option() }));
         }
@@ -63,7 +63,7 @@ impl Scope<'_> {
     }
 
     fn error(&self, problem: IniProblem) -> IniError {
-        IniError { line: self.entry.line, problem }
+        IniError { line: self.read.line, problem }
     }
 }
 

@@ -1,7 +1,8 @@
 use super::*;
 
 fn section(text: &str) -> Vec<(String, String)> {
-    Ini::read(text).and_then(|ini| ini.section("s")).expect("a usable file")
+    let options = Ini::read(text).and_then(|ini| ini.section("s")).expect("a usable file");
+    options.into_iter().map(|option| (option.name, option.value)).collect()
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
