@@ -1,5 +1,6 @@
 //! `shacache download`: a blob to a file, through its part file, or to standard output.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::stdout;
 use std::path::Path;
@@ -7,12 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use shacache_client::blob::Prefix;
-use shacache_client::{Client, ClientError};
-use shacache_core::digest::Digest;
+use shacache_client::filter::{Criterion, CriterionError};
+use shacache_client::{Client, ClientError, Subject};
+use shacache_core::digest::{Digest, DigestError};
 use tokio::task::spawn_blocking;
 
 use crate::args::DownloadArgs;
 use crate::connection;
+use crate::exit::Usage;
 use crate::part_file::PartFile;
 use crate::progress::Bar;
 use crate::pump::{PumpError, pump};
@@ -20,9 +23,39 @@ use crate::talk::Talk;
 
 /// Downloads one blob.
 pub(crate) async fn run(args: &DownloadArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
-    let client = connection::open(&args.server)?;
-    blob(&client, &args.digest, &args.output, talk).await?;
+    let wanted = Wanted::new(args)?;
+    let client = connection::open(&args.server, talk)?;
+    let digest = match wanted {
+        Wanted::Blob(digest) => digest,
+        Wanted::Newest(subject, filter) => {
+            let selection = connection::selection(&args.trust, filter);
+            *client.lookup(&subject, &selection).await?.digest()
+        }
+    };
+    blob(&client, &digest, &args.output, talk).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the command line asks for.
+enum Wanted {
+    Blob(Digest),
+    Newest(Subject, Vec<Criterion>),
+}
+
+impl Wanted {
+    fn new(args: &DownloadArgs) -> anyhow::Result<Self> {
+        let usage = |error: &dyn Display| Usage(error.to_string());
+        match (args.subject.subject(), args.what.as_slice()) {
+            (Some(subject), filters) => {
+                let filter: Result<_, _> = filters.iter().map(|text| text.parse()).collect();
+                Ok(Self::Newest(subject, filter.map_err(|error: CriterionError| usage(&error))?))
+            }
+            (None, [digest]) => {
+                Ok(Self::Blob(digest.parse().map_err(|error: DigestError| usage(&error))?))
+            }
+            (None, _) => Err(usage(&"give one SHA-512, or --key or --url").into()),
+        }
+    }
 }
 
 /// Writes a blob to `path`, or to standard output when that is `-`.

@@ -12,10 +12,13 @@ mod args;
 mod connection;
 mod download;
 mod exit;
+mod list;
+mod metadata;
 mod output;
 mod part_file;
 mod progress;
 mod pump;
+mod source;
 mod talk;
 mod terminal;
 mod upload;
@@ -37,5 +40,6 @@ async fn run(command: &Command, talk: &Talk) -> anyhow::Result<ExitCode> {
     match command {
         Command::Upload(args) => upload::run(args, talk).await,
         Command::Download(args) => download::run(args, talk).await,
+        Command::List(args) => list::run(args, talk).await,
     }
 }
