@@ -10,7 +10,10 @@
 set -eu
 
 main() {
-    [ $# -ge 1 ] && [ -d "$1/blobs" ] || { echo "usage: $0 ARCHIVE [CERTIFICATE.pem …]" >&2; exit 2; }
+    if [ $# -eq 0 ] || [ ! -d "$1/blobs" ]; then
+        echo "usage: $0 ARCHIVE [CERTIFICATE.pem …]" >&2
+        exit 2
+    fi
     archive=$1
     shift
     scratch=$(mktemp -d)
