@@ -5,7 +5,8 @@
 #
 # First every blob is hashed and compared with its name. Then every entry is printed on standard
 # output as one line of JSON: its key, when it was received, the metadata text exactly as it was
-# signed, the signature, and which of the certificates verifies it (null when none does).
+# signed, the signature, which of the certificates verifies it (null when none does), and whether
+# the entry was taken out of sight later.
 # Whatever is not as it should be is said on standard error, and the exit code is 1.
 set -eu
 
@@ -33,38 +34,61 @@ main() {
 # A blob lies at blobs/<aa>/<bb>/<sha512>; sha512sum reads a list of names and expected digests.
 check_blobs() {
     find "$archive/blobs" -type f | awk -F/ '{ print $NF "  " $0 }' >"$scratch/blobs"
-    [ ! -s "$scratch/blobs" ] || sha512sum --check --quiet "$scratch/blobs" >&2 || : >"$scratch/damaged"
+    [ ! -s "$scratch/blobs" ] || sha512sum --check --quiet "$scratch/blobs" >&2 ||
+        damaged "$archive/blobs: see above"
 }
 
 # An entry lies at entries/<aa>/<key name>/<received>-<id>.json and holds ["metadata", "signature"].
 read_entry() {
     file=$1
     key_folder=$(dirname "$file")
+    if ! jq -e 'length == 2 and all(type == "string")' "$file" >"$scratch/answer" 2>&1; then
+        damaged "$file: not an entry"
+        return
+    fi
     read_key "$key_folder" >"$scratch/key"
     jq -j '.[0]' "$file" >"$scratch/metadata"
-    jq -j '.[1]' "$file" | tr -d ' \t\r\n\v\f' | base64 -d >"$scratch/signature"
+    jq -j '.[1]' "$file" | tr -d ' \t\r\n\v\f' | base64 -d >"$scratch/signature" ||
+        damaged "$file: the signature is not base64"
 
-    file_name=$(basename "$file" .json)
-    id=$({ cat "$scratch/metadata"; printf '\0'; cat "$scratch/signature"; } | first_word sha512sum)
-    expect "$file: id" "${file_name#*-}" "$id"
-    expect "$file: folder of the key" "$(basename "$(dirname "$key_folder")")" \
+    name=$(basename "$file" .json)
+    received=${name%%-*}
+    id=${name#*-}
+    fan_out=$(basename "$(dirname "$key_folder")")
+    expect "$file: id" "$id" \
+        "$({ cat "$scratch/metadata"; printf '\0'; cat "$scratch/signature"; } | first_word sha512sum)"
+    expect "$file: folder of the key" "$fan_out" \
         "$(first_word sha256sum <"$scratch/key" | cut -c 1-2)"
 
-    jq -c --rawfile key "$scratch/key" --arg received "${file_name%%-*}" \
+    jq -c --rawfile key "$scratch/key" --arg received "$received" --argjson hidden "$(hidden)" \
         --argjson signed_by "$(signer | jq -R . | jq -s '.[0]')" \
-        '{key: $key, received: $received, metadata: .[0], signature: .[1], signed_by: $signed_by}' \
+        '{$key, $received, metadata: .[0], signature: .[1], $signed_by, $hidden}' \
         "$file"
+}
+
+# A tombstone hides the entry with its id that was received before it.
+hidden() {
+    for tombstone in "$archive/tombstones/entries/$fan_out/$(basename "$key_folder")"/*-"$id.json"; do
+        deleted=$(basename "$tombstone")
+        deleted=${deleted%%-*}
+        if [ -e "$tombstone" ] &&
+            [ "$(printf '%s\n' "$deleted" "$received" | LC_ALL=C sort | head -n 1)" = "$received" ]; then
+            echo true
+            return
+        fi
+    done
+    echo false
 }
 
 # The name of a key's folder spells the key, or else a file %key beside the entries holds it.
 read_key() {
-    name=$(basename "$1")
-    case $name in
+    folder_name=$(basename "$1")
+    case $folder_name in
         %sha256-*)
-            expect "$1: name" "${name#%sha256-}" "$(first_word sha256sum <"$1/%key")"
+            expect "$1: name" "${folder_name#%sha256-}" "$(first_word sha256sum <"$1/%key")"
             cat "$1/%key"
             ;;
-        *) env printf '%b' "$(printf '%s' "$name" | sed 's/%\(..\)/\\x\1/g')" ;;
+        *) env printf '%b' "$(printf '%s' "$folder_name" | sed 's/%\(..\)/\\x\1/g')" ;;
     esac
 }
 
@@ -84,10 +108,12 @@ first_word() {
 }
 
 expect() {
-    if [ "$2" != "$3" ]; then
-        echo "$1 says $2, the bytes say $3" >&2
-        : >"$scratch/damaged"
-    fi
+    [ "$2" = "$3" ] || damaged "$1: says $2, the bytes say $3"
+}
+
+damaged() {
+    echo "$1" >&2
+    : >"$scratch/damaged"
 }
 
 main "$@"

@@ -8,7 +8,7 @@ import tarfile
 import threading
 
 from interop.folder_test import FolderTest
-from interop.http_client import get_entries
+from interop.http_client import get_blob, get_entries
 from interop.payload import Payload, sha512_of_stream
 from interop.python_client import SOURCE_TARBALL, PythonClient, Signer
 from interop.server import Shacached
@@ -113,9 +113,7 @@ class Commands(FolderTest):
     def test_file_without_key_is_stored_but_not_listed(self):
         digest = hashlib.sha512(b"no key").hexdigest()
         self.signing.upload("-f", self.file("file", b"no key"))
-        self.assertTrue(
-            (self.folder / f"data/unclaimed/{digest[:2]}/{digest[2:4]}/{digest}").exists()
-        )
+        self.assertEqual(get_blob(self.server, digest).body, b"no key")
         self.assertFalse(any((self.folder / "data/archive/entries").glob("*/*/*.json")))
 
     def test_filters_see_every_entry_in_order(self):

@@ -78,6 +78,24 @@ class ReadBack(FolderTest):
         received = [entry["received"] for entry in entries]
         self.assertEqual(received, sorted(set(received)))
 
+    def test_deleted_entries_are_hidden_and_still_there(self):
+        self.fill()
+        self.server.stop()
+        deleted = next((self.data / "archive/entries").glob("*/*/*.json"))
+        key_folder = deleted.parent.relative_to(self.data / "archive/entries")
+        tombstone = self.data / "archive/tombstones/entries" / key_folder
+        tombstone.mkdir(parents=True)
+        later = f"20991231T235959.999999Z-{deleted.name.partition('-')[2]}"
+        (tombstone / later).write_text('{"who": "an operator", "why": "a test"}\n')
+
+        code, _, entries = self.read_archive()
+        self.assertEqual(code, 0)
+        [hidden] = [entry["key"] for entry in entries if entry["hidden"]]
+        [typed] = [typed for typed, key in KEYS.items() if key == hidden]
+        self.server.start()
+        for other in KEYS:
+            self.assertEqual(get_entries(self.server, other).status, 404 if other == typed else 200)
+
     def test_damage_is_told(self):
         self.fill()
         self.server.stop()
@@ -86,10 +104,14 @@ class ReadBack(FolderTest):
         entry = next((self.data / "archive/entries").glob("*/*/*.json"))
         entry.rename(entry.with_name(entry.name.replace("-", "-0", 1)))
 
-        code, complaints, _ = self.read_archive()
+        (entry.parent / "20200101T000000.000000Z-junk.json").write_text('["{}"]')
+
+        code, complaints, entries = self.read_archive()
         self.assertEqual(code, 1)
         self.assertIn(damaged.name, complaints)
-        self.assertIn(f"{entry.name[:20]}", complaints)
+        self.assertIn(f"{entry.name.replace('-', '-0', 1)}: id", complaints)
+        self.assertIn("junk.json: not an entry", complaints)
+        self.assertEqual(len(entries), len(KEYS), "the rest is still read")
 
     def test_reindex_brings_everything_back(self):
         texts, blobs = self.fill()
