@@ -1,8 +1,9 @@
-"""Fails when a document names a file that is not there, or ARCHITECTURE.md misses a source file.
+"""Fails when a document names a file that is not there, or the map misses a source file.
 
 Checked are the relative links of every Markdown file, and in ARCHITECTURE.md also whatever stands
-in backticks and looks like a path of this repository. Every module at the top of a crate has to
-appear there.
+in backticks and looks like a path. A chapter of it whose heading names a crate's folder is that
+crate's map: short paths in it are relative to the crate's sources, and every module at the top of
+the crate has to be there. Elsewhere `store/blob.rs` means `crates/shacache-store/src/blob.rs`.
 """
 
 import re
@@ -36,30 +37,41 @@ def broken_links(document):
             yield f"{document.relative_to(ROOT)}: no such file: {target}"
 
 
-def named_paths():
-    """What stands in backticks in the map and looks like a path: it has a slash or an ending."""
-    for code in re.findall(r"`([^`\s]+)`", MAP.read_text()):
+def chapters():
+    """The chapters of the map, each with the crate that its heading names, or None."""
+    for chapter in re.split(r"^(?=## )", MAP.read_text(), flags=re.MULTILINE):
+        crate = re.match(r"## .*`(crates/[\w-]+)`", chapter)
+        yield (ROOT / crate[1] if crate else None), set(named_paths(chapter))
+
+
+def named_paths(text):
+    """What stands in backticks and looks like a path: it has a slash at its end or a file ending."""
+    for code in re.findall(r"`([^`\s]+)`", text):
         if re.fullmatch(r"[\w.-]+(/[\w.-]+)*(/|\.(rs|toml|md|py|sh))", code):
             yield code
 
 
 def missing_paths():
-    for path in named_paths():
-        candidates = [ROOT / path, *(crate / "src" / path for crate in crates())]
-        if not any(candidate.exists() for candidate in candidates):
-            yield f"ARCHITECTURE.md: no such file: {path}"
+    for crate, paths in chapters():
+        for path in sorted(paths):
+            candidates = [ROOT / path]
+            if crate:
+                candidates.append(crate / "src" / path)
+            layer, _, rest = path.partition("/")
+            candidates.append(ROOT / f"crates/shacache-{layer}/src" / rest)
+            if not any(candidate.exists() for candidate in candidates):
+                yield f"ARCHITECTURE.md: no such file: {path}"
 
 
 def unnamed_modules():
-    named = set(named_paths())
-    for crate in crates():
+    mapped = {crate: paths for crate, paths in chapters() if crate}
+    for crate in sorted((ROOT / "crates").iterdir()):
+        if crate not in mapped:
+            yield f"ARCHITECTURE.md: no chapter for {crate.relative_to(ROOT)}"
+            continue
         for module in sorted((crate / "src").glob("*.rs")):
-            if not named & {module.name, str(module.relative_to(ROOT))}:
+            if module.name not in mapped[crate]:
                 yield f"ARCHITECTURE.md: does not name {module.relative_to(ROOT)}"
-
-
-def crates():
-    return sorted((ROOT / "crates").iterdir())
 
 
 if __name__ == "__main__":
