@@ -153,10 +153,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        assert_eq!(
-            "abc".parse::<Digest>(),
-            Err(DigestError::Length { expected: 128, found: 3 })
-        );
+        assert_eq!("abc".parse::<Digest>(), Err(DigestError::Length { expected: 128, found: 3 }));
         assert_eq!("g".repeat(128).parse::<Digest>(), Err(DigestError::NotHex));
         assert_eq!("é".repeat(64).parse::<Digest>(), Err(DigestError::NotHex));
     }

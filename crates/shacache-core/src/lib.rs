@@ -3,5 +3,6 @@
 
 pub mod digest;
 pub mod entry;
+pub mod json;
 pub mod key;
 pub mod signature;

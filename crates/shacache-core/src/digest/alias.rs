@@ -105,11 +105,7 @@ impl Aliases {
     /// The same digests as a list, to be stored one by one.
     #[must_use]
     pub fn all(&self) -> [AliasDigest; 3] {
-        [
-            AliasDigest::Md5(self.md5),
-            AliasDigest::Sha1(self.sha1),
-            AliasDigest::Sha256(self.sha256),
-        ]
+        [AliasDigest::Md5(self.md5), AliasDigest::Sha1(self.sha1), AliasDigest::Sha256(self.sha256)]
     }
 }
 

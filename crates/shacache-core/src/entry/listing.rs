@@ -1,0 +1,173 @@
+//! The list of every entry under a key, as a server answers it. Servers that are not ours send
+//! such lists, so a bad item is a reason of its own and never spoils the others.
+
+use std::ops::Range;
+use std::str::Utf8Error;
+
+use super::{EntryError, SignedEntry};
+
+/// A key's entries as one server lists them: `[[metadata text, signature text], …]`.
+///
+/// Only where each item begins and ends was looked at. That needs no stack, however deep an item
+/// nests, and lets [`Listing::entries`] judge each item as [`SignedEntry::from_body`] does.
+#[derive(Debug, Clone)]
+pub struct Listing<'a> {
+    text: &'a str,
+    items: Vec<Range<usize>>,
+}
+
+impl<'a> Listing<'a> {
+    /// Finds the items of a list of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// When the text as a whole is no JSON list, so that nothing in it can be told apart.
+    pub fn read(bytes: &'a [u8], max_bytes: usize) -> Result<Self, ListingError> {
+        if bytes.len() > max_bytes {
+            return Err(ListingError::TooLarge { max: max_bytes });
+        }
+        let text = str::from_utf8(bytes)?;
+        Ok(Self { text, items: Splitter { bytes, at: 0 }.items()? })
+    }
+
+    /// The entries in the order of the list, each read when it is asked for. The body of an entry
+    /// is the item as the server sent it.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Result<SignedEntry, EntryError>> {
+        self.items.iter().map(|item| SignedEntry::from_body(self.text[item.clone()].as_bytes()))
+    }
+
+    /// How many items the list has, good or bad.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether the list has no items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// Why a text is no list of entries.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListingError {
+    /// It is longer than the caller allows.
+    #[error("the listing has more than {max} bytes")]
+    TooLarge {
+        /// The most allowed.
+        max: usize,
+    },
+    /// It is no UTF-8.
+    #[error("the listing is not UTF-8 text")]
+    NotUtf8(#[from] Utf8Error),
+    /// It does not start as a list.
+    #[error("the listing is not a JSON list")]
+    NotAList,
+    /// It has an item that is not there, as after a comma too many.
+    #[error("the listing has no item at byte {at}")]
+    NoItem {
+        /// Where it should be.
+        at: usize,
+    },
+    /// Two items run together, or an item has a bracket too many.
+    #[error("the listing has neither a comma nor its end at byte {at}")]
+    NoComma {
+        /// Where it should be.
+        at: usize,
+    },
+    /// It ends before its last bracket.
+    #[error("the listing ends early")]
+    Unfinished,
+    /// Something follows its last bracket.
+    #[error("the listing goes on after its end at byte {at}")]
+    ExtraData {
+        /// Where it goes on.
+        at: usize,
+    },
+}
+
+struct Splitter<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Splitter<'_> {
+    fn items(mut self) -> Result<Vec<Range<usize>>, ListingError> {
+        let mut items = Vec::new();
+        if self.next_token() != Some(b'[') {
+            return Err(ListingError::NotAList);
+        }
+        self.at += 1;
+        if self.next_token() == Some(b']') {
+            self.at += 1;
+        } else {
+            loop {
+                items.push(self.item()?);
+                let delimiter = self.next_token().ok_or(ListingError::Unfinished)?;
+                if delimiter != b',' && delimiter != b']' {
+                    return Err(ListingError::NoComma { at: self.at });
+                }
+                self.at += 1;
+                if delimiter == b']' {
+                    break;
+                }
+            }
+        }
+        match self.next_token() {
+            None => Ok(items),
+            Some(_) => Err(ListingError::ExtraData { at: self.at }),
+        }
+    }
+
+    /// Passes one item: a string, something in brackets, or anything up to the next delimiter.
+    fn item(&mut self) -> Result<Range<usize>, ListingError> {
+        self.next_token();
+        let start = self.at;
+        let mut depth = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b']' | b'}' | b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => break,
+                b'"' => self.skip_string()?,
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 && matches!(byte, b'"' | b']' | b'}') {
+                break;
+            }
+        }
+        if depth > 0 {
+            return Err(ListingError::Unfinished);
+        }
+        if self.at == start {
+            return Err(ListingError::NoItem { at: start });
+        }
+        Ok(start..self.at)
+    }
+
+    /// Moves from the opening quote of a string to the closing one.
+    fn skip_string(&mut self) -> Result<(), ListingError> {
+        loop {
+            self.at += 1;
+            match self.peek() {
+                Some(b'"') => return Ok(()),
+                Some(b'\\') => self.at += 1,
+                Some(_) => {}
+                None => return Err(ListingError::Unfinished),
+            }
+        }
+    }
+
+    /// Passes white space and looks at what follows.
+    fn next_token(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+        self.peek()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+}
