@@ -91,3 +91,63 @@ pub enum CertificateError {
     #[error(transparent)]
     PublicKey(#[from] PublicKeyError),
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::any;
+    use proptest::sample::Index;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::trust::Trust;
+
+    const PEM: &str = include_str!("../../testdata/golden/tool.pem");
+
+    #[test]
+    fn bytes_behind_a_certificate_do_not_matter() {
+        let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+        der.extend(b"anything");
+        let certificate = Certificate::from_der(&der).unwrap();
+        assert_eq!(certificate.common_name(), Some("the real tool"));
+        let (begin, end) = (PEM.to_owned(), "and anything behind its last line");
+        assert!(Certificate::from_pem(&(begin + end)).is_ok());
+    }
+
+    #[test]
+    fn a_text_without_certificate_is_refused() {
+        assert_eq!(Certificate::from_pem("").err(), Some(CertificateError::NoBegin));
+        assert_eq!(Certificate::from_pem("text").err(), Some(CertificateError::NoBegin));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_never_panic(at in any::<Index>(), with in any::<u8>(), cut in any::<Index>()) {
+            let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+            let place = at.index(der.len());
+            der[place] = with;
+            if let Ok(certificate) = Certificate::from_der(&der) {
+                prop_assert!(certificate.public_key().bits() >= PublicKey::MIN_BITS);
+            }
+            let _cut_short = Certificate::from_der(&der[..cut.index(der.len())]);
+        }
+
+        #[test]
+        fn damaged_lists_lose_at_most_what_is_damaged(
+            at in any::<Index>(),
+            with in "[A-Za-z0-9+/=\n -]{0,3}",
+        ) {
+            let mut list = PEM.to_owned();
+            let place = at.index(list.len());
+            list.replace_range(place..=place, &with);
+            let good = include_str!("../../testdata/golden/sha1.pem");
+            let (trust, _) = Trust::from_pem_list(&[good, &list, "\n", good].concat());
+            prop_assert!(trust.certificates().iter().any(|it| it.public_key().bits() == 2048));
+        }
+
+        #[test]
+        fn any_text_is_a_list(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+            prop_assert!(Trust::from_pem_list(&text).0.is_empty());
+            prop_assert_eq!(Certificate::from_der(&bytes).is_err(), true);
+        }
+    }
+}
