@@ -68,6 +68,11 @@ fn surrogates_join_in_pairs_and_stay_alone_otherwise() {
         other => panic!("{other:?}"),
     };
     assert_eq!(text(r#""\ud83d\ude00""#).as_str(), Some("😀"));
+    assert_eq!(text(r#""\ud800\udc00\udbff\udfff""#).as_str(), Some("\u{10000}\u{10ffff}"));
+    for lone in [r#""\ud800\udbff""#, r#""\ud800\ue000""#, r#""\ud7ff\udc00""#, r#""\udc00\udc00""#]
+    {
+        assert_eq!(text(lone).as_str(), None, "{lone}");
+    }
     let alone = text(r#""a\ud83d\ud83d\ude00\ude00""#);
     assert_eq!(alone.as_str(), None);
     assert_eq!(alone.code_points().collect::<Vec<_>>(), [0x61, 0xd83d, 0x1f600, 0xde00]);

@@ -1,6 +1,8 @@
 //! Certificates (X.509, RFC 5280) as the trusted list has them. Only the key counts: no date, name,
 //! version, extension or signature of a certificate is ever a reason to refuse it, because lists in
-//! daily use hold expired ones, version 1, RSA-1024 and SHA-1. Names and dates are for display.
+//! daily use hold expired ones, version 1, RSA-1024 and SHA-1. Names and dates are for display; yet
+//! a certificate in which they cannot be read at all (a 31st of February, say) is none here, though
+//! OpenSSL would find its key.
 
 use x509_parser::certificate::X509CertificateParser;
 use x509_parser::error::X509Error;
@@ -111,6 +113,24 @@ mod tests {
         assert_eq!(certificate.common_name(), Some("the real tool"));
         let (begin, end) = (PEM.to_owned(), "and anything behind its last line");
         assert!(Certificate::from_pem(&(begin + end)).is_ok());
+    }
+
+    #[test]
+    fn dates_that_do_not_exist_make_no_certificate() {
+        let pem = include_str!("../../testdata/golden/expired.pem");
+        let mut der = pem::certificates(pem)[0].der.clone().unwrap();
+        let at = der.windows(13).position(|bytes| bytes == b"020101000000Z").unwrap();
+        der[at..at + 6].copy_from_slice(b"020231");
+        assert!(matches!(Certificate::from_der(&der), Err(CertificateError::NotX509(_))));
+    }
+
+    #[test]
+    fn extensions_are_not_looked_into() {
+        let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+        let basic_constraints = b"\x30\x03\x01\x01\xff";
+        let at = der.windows(5).rposition(|bytes| bytes == basic_constraints).unwrap();
+        der[at + 3] = 9;
+        assert!(Certificate::from_der(&der).is_ok(), "a boolean of nine bytes in two");
     }
 
     #[test]
