@@ -30,14 +30,14 @@ pub use socket::Listener;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tower::Service;
 
 use admission::Admission;
@@ -92,7 +92,7 @@ where
     let mut acceptor =
         Acceptor::new(listeners, shared.limits.response.stall, Arc::clone(&shared.counters));
     let mut tasks = JoinSet::new();
-    let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
+    let begin = move |tasks: &mut JoinSet<()>, accepted: Accepted| {
         let Some(slot) = admission.admit(accepted.peer.ip()) else { return };
         let Accepted { stream, peer } = accepted;
         let (service, shared, stopping) = (service.clone(), Arc::clone(&shared), stopping.clone());
@@ -120,9 +120,10 @@ where
         }
     }
 
-    // Connections the kernel has already taken for us: closing the socket would reset them.
+    // Closing the sockets resets what the kernel has already taken for us: a last look.
+    let last = Instant::now() + LAST_LOOK;
     while tasks.len() < most_connections
-        && let Some(accepted) = acceptor.accept().now_or_never()
+        && let Ok(accepted) = timeout_at(last, acceptor.accept()).await
     {
         begin(&mut tasks, accepted);
     }
@@ -149,3 +150,6 @@ fn report_panic(ended: Result<(), JoinError>) {
         tracing::error!(%error, "a connection's task panicked");
     }
 }
+
+/// For how long connections are still accepted once shutdown has begun.
+const LAST_LOOK: Duration = Duration::from_millis(20);

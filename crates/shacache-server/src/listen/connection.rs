@@ -160,3 +160,6 @@ const SMALLEST_BUFFER_BYTES: usize = 8 * 1024;
 
 const LINE_TOO_LONG: &[u8] =
     b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+#[cfg(test)]
+mod tests;

@@ -242,3 +242,47 @@ const UNSENT_BYTES: u32 = 256 * 1024;
 
 /// Between two accepts when the process lacks something.
 const PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acceptor(listeners: Vec<Listener>) -> Acceptor {
+        Acceptor::new(listeners, Duration::from_secs(60), Arc::default())
+    }
+
+    fn bind(address: &str) -> (Listener, std::net::SocketAddr) {
+        let listener = Listener::bind(&address.parse().expect("an address")).expect("a socket");
+        let Address::Tcp(address) = *listener.local_addr() else { panic!("not TCP") };
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn accepted_sockets_have_the_options_of_their_listener() {
+        let (listener, address) = bind("127.0.0.1:0");
+        let mut acceptor = acceptor(vec![listener]);
+        let client = TcpStream::connect(address).await.expect("a connection");
+        let accepted = acceptor.accept().await;
+        assert_eq!(accepted.peer.address(), client.local_addr().ok());
+        let Stream::Tcp(stream) = accepted.stream else { panic!("not TCP") };
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().expect("an option"));
+        assert_eq!(socket.tcp_notsent_lowat().expect("an option"), UNSENT_BYTES);
+        let user_timeout = socket.tcp_user_timeout().expect("an option");
+        assert_eq!(user_timeout, Some(Duration::from_secs(60)));
+    }
+
+    #[tokio::test]
+    async fn no_listener_starves_another() {
+        let (one, one_address) = bind("127.0.0.1:0");
+        let (other, other_address) = bind("127.0.0.1:0");
+        let mut acceptor = acceptor(vec![one, other]);
+        let mut clients = Vec::new();
+        for address in [one_address, one_address, one_address, other_address] {
+            clients.push(TcpStream::connect(address).await.expect("a connection"));
+        }
+        let seen = [acceptor.accept().await, acceptor.accept().await];
+        let other = Address::Tcp(other_address);
+        assert!(seen.iter().any(|accepted| *accepted.peer.listener() == other));
+    }
+}
