@@ -1,17 +1,21 @@
 //! `shacache` and the three old command names, told apart by the name the program is started as.
 //! A table of contents: find out what is asked, do it, turn the outcome into an exit code.
 
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use self::args::{Cli, Command};
+use self::legacy::Legacy;
 use self::talk::Talk;
 
 mod args;
 mod connection;
 mod download;
 mod exit;
+mod legacy;
 mod list;
 mod metadata;
 mod output;
@@ -24,6 +28,12 @@ mod terminal;
 mod upload;
 
 fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let mut named = || Legacy::named(Path::new(&arguments.next()?));
+    // As a link with the old name, or as a subcommand of the new one.
+    if let Some(legacy) = named().or_else(&mut named) {
+        return legacy.run(arguments.collect());
+    }
     let cli = Cli::parse();
     let talk = Talk::new(&cli.talk);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
