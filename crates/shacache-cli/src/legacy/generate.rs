@@ -1,9 +1,7 @@
 //! `generate-signature-key` as 0.30 has it: RSA-1024, because that is what it makes; the modern
 //! `keygen` makes better keys that old clients verify as well.
 
-use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write, stdout};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -12,6 +10,7 @@ use shacache_core::json::Value;
 
 use super::Failure;
 use super::argparse::{Parser, Positionals};
+use crate::keygen::create;
 use crate::talk::complain;
 
 pub(super) fn run(arguments: &[String]) -> Result<(), Failure> {
@@ -42,10 +41,10 @@ fn generate(cert_file: &str, key_file: &str, common_name: &str) -> anyhow::Resul
     );
     let outro = "\nDon't forget to add the certificate to the signature-certificate-list in your \
                  SlapOS configuration file.\n";
-    write_new(key_file, &pair.private_key_pem, 0o600)?;
+    create(Path::new(key_file), &pair.private_key_pem, 0o600)?;
     let certificate = &pair.certificate_pem;
     let text = if cert_file != "-" {
-        write_new(cert_file, certificate, 0o666)?;
+        create(Path::new(cert_file), certificate, 0o666)?;
         format!("{intro}{certificate}\n{outro}")
     } else if stdout().is_terminal() {
         format!("{intro}{certificate}{outro}")
@@ -54,15 +53,6 @@ fn generate(cert_file: &str, key_file: &str, common_name: &str) -> anyhow::Resul
         format!("{certificate}{intro}{outro}")
     };
     stdout().write_all(text.as_bytes()).context("cannot write to standard output")
-}
-
-fn write_new(path: &str, text: &str, mode: u32) -> anyhow::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(mode);
-    options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("cannot write {path}"))
 }
 
 /// Python's `repr` of a string that needs no escapes beyond those of JSON.
