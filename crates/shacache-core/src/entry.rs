@@ -126,6 +126,12 @@ impl EntryId {
         hasher.update(signature.bytes());
         Self(hasher.finish())
     }
+
+    /// The raw bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Digest::LEN] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Display for EntryId {

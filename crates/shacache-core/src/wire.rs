@@ -19,6 +19,9 @@ pub const ENTRY_MEDIA_TYPE: &str = "application/json";
 /// The media type of the digest that answers an upload, and of one-line reasons.
 pub const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
+/// The status of every upload that is safe on disk, new or not. The old client takes no other.
+pub const STORED: u16 = 201;
+
 /// The value of `Accept-Ranges` on blobs. The old client resumes only when it reads exactly this.
 pub const ACCEPT_RANGES: &str = "bytes";
 /// `Cache-Control` of a blob asked for by its SHA-512: the name holds for ever.
@@ -78,8 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn digest_header_matches_the_published_example() {
-        // RFC 9530, appendix B.1, has SHA-256 examples only; this is `hello world\n` by sha512sum.
+    fn digest_header_is_base64_between_colons() {
         let value = repr_digest(&Digest::of(b"hello world\n"));
         assert_eq!(
             value,

@@ -1,40 +1,51 @@
-//! Blobs: bytes named by their SHA-512.
+//! Blobs: bytes named by their SHA-512. Owns looking them up, receiving them and reading them back;
+//! [`incoming`] is the way in, [`reader`] the way out. What is on disk is what counts: the index
+//! only tells which checksums the chunks had.
 
+use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
+use quick_cache::sync::Cache;
 use shacache_core::digest::{AliasDigest, Digest};
 
-use crate::error::StoreError;
+pub use self::incoming::{Incoming, Stored};
+pub use self::reader::BlobReader;
+use self::sums::Sums;
+use self::whole::WholeReads;
+use crate::archive_root::ArchiveRoot;
+use crate::blocking::blocking;
+use crate::error::{Chain, Fault, StoreError};
+use crate::index::{Change, Index};
+use crate::layout::Layout;
+use crate::publisher::Publisher;
+use crate::space::Space;
+use crate::timestamp::Timestamp;
+use crate::tombstone::{Deletion, Tombstone};
+
+pub(crate) mod aliases;
+mod incoming;
+mod reader;
+pub(crate) mod sums;
+mod whole;
 
 /// The blobs of a store. Cloning shares them.
 #[derive(Debug, Clone)]
-pub struct BlobStore {}
+pub struct BlobStore(Arc<Shared>);
 
-impl BlobStore {
-    /// Looks a blob up; `None` when there is none, or it is banned.
-    ///
-    /// # Errors
-    /// When the archive cannot be read.
-    pub async fn get(&self, _digest: &Digest) -> Result<Option<Blob>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Looks up by another digest, as far as those are computed yet.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub async fn resolve(&self, _alias: &AliasDigest) -> Result<Resolved, StoreError> {
-        unimplemented!()
-    }
-
-    /// Begins an upload. With `announced_bytes`, commit refuses any other length.
-    ///
-    /// # Errors
-    /// When there is no space, or writes are refused.
-    pub fn incoming(&self, _announced_bytes: Option<u64>) -> Result<Incoming, StoreError> {
-        unimplemented!()
-    }
+/// What every blob operation needs.
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    root: Arc<ArchiveRoot>,
+    publisher: Arc<Publisher>,
+    space: Arc<Space>,
+    index: Arc<Index>,
+    sums: Cache<Digest, Arc<Sums>, SumsWeight>,
+    whole_reads: WholeReads,
+    new_blobs: aliases::NewBlobs,
+    damaged: AtomicU64,
 }
 
 /// What another digest stands for.
@@ -48,79 +59,128 @@ pub enum Resolved {
     Ambiguous,
 }
 
+impl BlobStore {
+    pub(crate) fn new(
+        layout: Layout,
+        root: Arc<ArchiveRoot>,
+        publisher: Arc<Publisher>,
+        space: Arc<Space>,
+        index: Arc<Index>,
+        new_blobs: aliases::NewBlobs,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            layout,
+            root,
+            publisher,
+            space,
+            index,
+            sums: Cache::with_weighter(SUMS_CACHE_BLOBS, SUMS_CACHE_BYTES, SumsWeight),
+            whole_reads: WholeReads::default(),
+            new_blobs,
+            damaged: AtomicU64::new(0),
+        }))
+    }
+
+    /// Looks a blob up; `None` when there is none, or it is banned.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub async fn get(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
+        let path = self.0.layout.blob(digest);
+        if self.0.publisher.durable().is_pending(&path) || self.0.is_banned(digest).await? {
+            return Ok(None);
+        }
+        let Some(file) = self.0.root.file(path.clone()).await? else {
+            return Ok(None);
+        };
+        let status = file.metadata().map_err(Fault::at("stat", &path))?;
+        if !status.is_file() {
+            return Ok(None);
+        }
+        let shared = Arc::clone(&self.0);
+        Ok(Some(Blob { shared, digest: *digest, file: Arc::new(file), size: status.len() }))
+    }
+
+    /// Looks up by another digest, as far as those are computed yet.
+    ///
+    /// # Errors
+    /// When the index or the archive cannot be read.
+    pub async fn resolve(&self, alias: &AliasDigest) -> Result<Resolved, StoreError> {
+        let mut resolved = Resolved::Missing;
+        for digest in self.0.index.resolve(alias).await? {
+            // The index may know blobs that somebody took out of the archive by hand.
+            if self.get(&digest).await?.is_none() {
+                continue;
+            }
+            resolved = match resolved {
+                Resolved::Missing => Resolved::One(digest),
+                Resolved::One(_) | Resolved::Ambiguous => return Ok(Resolved::Ambiguous),
+            };
+        }
+        Ok(resolved)
+    }
+
+    /// Begins an upload. With `announced_bytes`, any other length is refused.
+    ///
+    /// # Errors
+    /// When there is no space, or writes are refused.
+    pub fn incoming(&self, announced_bytes: Option<u64>) -> Result<Incoming, StoreError> {
+        Incoming::begin(Arc::clone(&self.0), announced_bytes)
+    }
+
+    /// Bans a blob: it is neither served nor taken from now on, also after archives are merged. Its
+    /// bytes stay where they are.
+    ///
+    /// # Errors
+    /// When the ban cannot be written; the blob is not banned then.
+    pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
+        let path = self.0.layout.blob_tombstone(digest);
+        let hidden = self.0.layout.blob(digest);
+        let body = Tombstone::new(&self.0.layout, &hidden, Timestamp::now(), deletion).to_json();
+        self.0.publisher.publish(body.into(), path).await?;
+        Ok(())
+    }
+
+    /// How many damaged blobs were found since the store was opened.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.0.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the other digests of every blob published so far are with the index.
+    pub(crate) async fn aliases_computed(&self) {
+        self.0.new_blobs.flush().await;
+    }
+
+    /// Tells the index of a blob that it does not list, after a look at the whole blob unless its
+    /// checksums are known from elsewhere. `None` when it is not there, or was damaged and is in
+    /// quarantine now.
+    pub(crate) async fn list(&self, digest: &Digest) -> Result<Option<Arc<Sums>>, StoreError> {
+        let Some(blob) = self.get(digest).await? else {
+            return Ok(None);
+        };
+        match blob.whole_sums().await {
+            Ok(sums) => {
+                self.0.know(digest, &sums);
+                Ok(Some(sums))
+            }
+            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// A blob that is there; nothing of it is read yet.
 #[derive(Debug)]
-pub struct Blob {}
+pub struct Blob {
+    shared: Arc<Shared>,
+    digest: Digest,
+    file: Arc<File>,
+    size: u64,
+}
 
 impl Blob {
     /// Its name.
-    #[must_use]
-    pub fn digest(&self) -> &Digest {
-        unimplemented!()
-    }
-
-    /// Its length in bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// Starts reading `range`, which lies within the blob.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when a range of a blob that has no checksums yet would take too long.
-    pub async fn read(self, _range: Range<u64>) -> Result<BlobReader, StoreError> {
-        unimplemented!()
-    }
-}
-
-/// Verified bytes of a blob, in order.
-#[derive(Debug)]
-pub struct BlobReader {}
-
-impl BlobReader {
-    /// The next piece, `None` at the end. No byte leaves before its checksum was checked.
-    ///
-    /// # Errors
-    /// When the bytes are damaged or cannot be read; the answer must then be cut short.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        unimplemented!()
-    }
-}
-
-/// An upload in flight. Dropped without [`Incoming::commit`], it leaves no trace.
-#[derive(Debug)]
-pub struct Incoming {}
-
-impl Incoming {
-    /// Adds the next bytes.
-    ///
-    /// # Errors
-    /// When they cannot be written, or are more than announced.
-    pub async fn write(&mut self, _bytes: Bytes) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// Publishes the bytes. When this returns they are on disk under their digest and survive a
-    /// power cut.
-    ///
-    /// # Errors
-    /// When the digest is not the expected one, or a write fails; nothing is published then.
-    pub async fn commit(self, _expected: Option<&Digest>) -> Result<Stored, StoreError> {
-        unimplemented!()
-    }
-}
-
-/// Proof that a blob is durable: only a commit makes one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    digest: Digest,
-    size: u64,
-    was_new: bool,
-}
-
-impl Stored {
-    /// The blob's name.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
@@ -132,9 +192,116 @@ impl Stored {
         self.size
     }
 
-    /// Whether it was not there before.
-    #[must_use]
-    pub fn was_new(&self) -> bool {
-        self.was_new
+    /// Starts reading `range`, which is cut to the blob's size.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when only a part is wanted of a blob that has no checksums yet and
+    /// computing them takes long; [`StoreError::Damaged`] when its length alone shows that.
+    pub async fn read(self, range: Range<u64>) -> Result<BlobReader, StoreError> {
+        let range = range.start.min(self.size)..range.end.min(self.size);
+        if self.size == 0 && self.digest != Digest::of(b"") {
+            // Nothing would be read and so nothing checked.
+            let digest = Box::new(self.digest);
+            self.suspect();
+            return Err(StoreError::Damaged(digest));
+        }
+        match self.shared.known_sums(&self.digest).await {
+            Some(sums) if sums.size() == self.size => Ok(BlobReader::checked(self, sums, range)),
+            Some(_) => {
+                // Either the file or the index is wrong; only reading the whole file tells.
+                let digest = Box::new(self.digest);
+                self.suspect();
+                Err(StoreError::Damaged(digest))
+            }
+            None if range == (0..self.size) => Ok(BlobReader::hashing(self)),
+            None => {
+                let sums = self.whole_sums().await?;
+                Ok(BlobReader::checked(self, sums, range))
+            }
+        }
+    }
+
+    /// Has the whole file checked in the background, because a part of it looks wrong.
+    fn suspect(self) {
+        tokio::spawn(async move {
+            match self.recheck().await {
+                Ok(_) => tracing::warn!(
+                    digest = %self.digest,
+                    "the blob is whole: its checksums in the index were wrong and are made anew"
+                ),
+                Err(StoreError::Damaged(_)) => {}
+                Err(error) => {
+                    tracing::error!(digest = %self.digest, error = %Chain(&error), "cannot check");
+                }
+            }
+        });
     }
 }
+
+impl Shared {
+    async fn is_banned(&self, digest: &Digest) -> Result<bool, StoreError> {
+        self.root.contains(self.layout.blob_tombstone(digest)).await
+    }
+
+    /// The sums of a blob, if they were computed already. An index that fails knows none.
+    async fn known_sums(&self, digest: &Digest) -> Option<Arc<Sums>> {
+        if let Some(sums) = self.sums.get(digest) {
+            return Some(sums);
+        }
+        match self.index.sums(digest).await {
+            Ok(None) => None,
+            Ok(Some(sums)) => {
+                let sums = Arc::new(sums);
+                self.sums.insert(*digest, Arc::clone(&sums));
+                Some(sums)
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the index cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Remembers that a blob with these sums is there.
+    fn know(&self, digest: &Digest, sums: &Arc<Sums>) {
+        self.sums.insert(*digest, Arc::clone(sums));
+        self.index.record(Change::Blob { digest: *digest, sums: Arc::clone(sums) });
+        self.new_blobs.add(*digest);
+    }
+
+    /// Moves a blob whose bytes are not those that its name says out of the archive. Nothing is
+    /// deleted, and a copy that was published meanwhile stays.
+    async fn quarantine(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) {
+        let from = self.layout.blob(digest);
+        let to = self.layout.quarantined_blob(digest, Timestamp::now());
+        let (shared, file, place) = (Arc::clone(self), Arc::clone(file), to.clone());
+        let moved =
+            blocking(move || shared.publisher.durable().move_away(&file, &from, &place)).await;
+        match moved {
+            Ok(true) => {
+                self.damaged.fetch_add(1, Ordering::Relaxed);
+                self.sums.remove(digest);
+                self.index.record(Change::NoBlob(*digest));
+                tracing::error!(%digest, to = %to.display(), "damaged: moved to quarantine");
+            }
+            Ok(false) => tracing::info!(%digest, "a damaged copy was replaced meanwhile"),
+            Err(error) => {
+                self.damaged.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%digest, error = %Chain(&error), "damaged, and stays in place");
+            }
+        }
+    }
+}
+
+/// Bounds the memory of cached sums: 8 MiB are the sums of 128 GiB.
+#[derive(Debug, Clone)]
+struct SumsWeight;
+
+impl quick_cache::Weighter<Digest, Arc<Sums>> for SumsWeight {
+    fn weight(&self, _: &Digest, sums: &Arc<Sums>) -> u64 {
+        sums.weight()
+    }
+}
+
+const SUMS_CACHE_BYTES: u64 = 8 << 20;
+const SUMS_CACHE_BLOBS: usize = 20_000;

@@ -1,34 +1,58 @@
-//! The directory: key → entries, oldest first.
+//! The directory: key → entries, oldest first. Owns the order of entries, what makes two of them
+//! one, and which of them a tombstone hides. The files are read and named by [`folder`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use shacache_core::entry::SignedEntry;
+use quick_cache::sync::Cache;
+use shacache_core::digest::Digest;
+use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
 
+use self::folder::KeyFolder;
+use crate::blocking::blocking;
 use crate::error::StoreError;
+use crate::index::{Change, Index};
+use crate::layout::{Layout, RecordName};
+use crate::publisher::Publisher;
+use crate::space::{Purpose, Space};
+use crate::timestamp::Timestamp;
+use crate::tombstone::{Deletion, Tombstone};
+
+pub(crate) mod folder;
 
 /// The directory of a store. Cloning shares it.
 #[derive(Debug, Clone)]
-pub struct Directory {}
+pub struct Directory(Arc<Shared>);
 
-impl Directory {
-    /// The entries under `key`; `None` when there are none.
-    ///
-    /// # Errors
-    /// When the archive cannot be read.
-    pub async fn get(&self, _key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {
-        unimplemented!()
-    }
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    publisher: Arc<Publisher>,
+    space: Arc<Space>,
+    index: Arc<Index>,
+    answers: Cache<Key, Answer, AnswerWeight>,
+    shards: Box<[Shard]>,
+    skipped: AtomicU64,
+}
 
-    /// Adds an entry. When this returns it is on disk and survives a power cut. The same entry
-    /// twice is one entry.
-    ///
-    /// # Errors
-    /// When it cannot be written; nothing is added then.
-    pub async fn append(&self, _key: &Key, _entry: SignedEntry) -> Result<Appended, StoreError> {
-        unimplemented!()
-    }
+/// Keys are spread over shards, each with what writers and readers of its keys share.
+#[derive(Debug, Default)]
+struct Shard {
+    /// One write per key at a time.
+    writing: tokio::sync::Mutex<()>,
+    /// Counts the writes: an answer read before the latest one is not served.
+    written: AtomicU64,
+}
+
+/// A cached answer.
+#[derive(Debug, Clone)]
+struct Answer {
+    listing: Arc<Listing>,
+    read_at: Instant,
+    written: u64,
 }
 
 /// What an append did.
@@ -45,7 +69,144 @@ pub struct Listing {
     tag: Box<str>,
 }
 
+impl Directory {
+    pub(crate) fn new(
+        layout: Layout,
+        publisher: Arc<Publisher>,
+        space: Arc<Space>,
+        index: Arc<Index>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            layout,
+            publisher,
+            space,
+            index,
+            answers: Cache::with_weighter(ANSWERS, ANSWER_BYTES, AnswerWeight),
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            skipped: AtomicU64::new(0),
+        }))
+    }
+
+    /// The entries under `key`; `None` when there are none.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub async fn get(&self, key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {
+        let written = self.0.shard(key).written.load(Ordering::Acquire);
+        if let Some(answer) = self.0.answers.get(key)
+            && answer.written == written
+            && answer.read_at.elapsed() < ANSWER_AGE
+        {
+            return Ok(Some(answer.listing));
+        }
+        let read_at = Instant::now();
+        let (shared, folder) = (Arc::clone(&self.0), self.0.folder(key));
+        let read = blocking(move || folder.read(shared.publisher.durable())).await?;
+        self.0.skipped.fetch_add(read.skipped, Ordering::Relaxed);
+        if read.entries.is_empty() {
+            self.0.answers.remove(key);
+            return Ok(None);
+        }
+        let listing = Arc::new(Listing::of(&read.entries));
+        let answer = Answer { listing: Arc::clone(&listing), read_at, written };
+        self.0.answers.insert(key.clone(), answer);
+        Ok(Some(listing))
+    }
+
+    /// Adds an entry. When this returns it is on disk and survives a power cut. The same entry
+    /// twice is one entry.
+    ///
+    /// # Errors
+    /// When it cannot be written; nothing is added then.
+    pub async fn append(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
+        self.0.publisher.check()?;
+        let shard = self.0.shard(key);
+        let _writing = shard.writing.lock().await;
+        let folder = self.0.folder(key);
+        let (shared, listed) = (Arc::clone(&self.0), folder.clone());
+        let names = blocking(move || listed.names(shared.publisher.durable())).await?;
+        if let Some(there) = names.find(entry.id()) {
+            let (shared, path) = (Arc::clone(&self.0), folder.entry(&there));
+            blocking(move || shared.publisher.sync_existing(&path)).await?;
+            return Ok(Appended { was_new: false });
+        }
+        let record = RecordName { time: names.next_time(), id: *entry.id() };
+        let body = Bytes::copy_from_slice(entry.body().as_bytes());
+        let _reservation = self.0.space.reserve(body.len() as u64, Purpose::Entry)?;
+        if let Some((bytes, path)) = folder.key_file(key)
+            && !names.has_key_file
+        {
+            self.0.publisher.publish(bytes, path).await?;
+        }
+        let published = self.0.publisher.publish(body, folder.entry(&record)).await;
+        shard.written.fetch_add(1, Ordering::AcqRel);
+        published?;
+        let change = Change::Entry { key: key.clone(), record, digest: *entry.digest() };
+        self.0.index.record(change);
+        Ok(Appended { was_new: true })
+    }
+
+    /// Hides an entry, also after archives are merged; a later append of the same entry lives.
+    /// Says whether there was one to hide.
+    ///
+    /// # Errors
+    /// When the tombstone cannot be written; nothing is hidden then.
+    pub async fn remove(
+        &self,
+        key: &Key,
+        id: &EntryId,
+        deletion: &Deletion,
+    ) -> Result<bool, StoreError> {
+        let shard = self.0.shard(key);
+        let _writing = shard.writing.lock().await;
+        let folder = self.0.folder(key);
+        let (shared, listed) = (Arc::clone(&self.0), folder.clone());
+        let names = blocking(move || listed.names(shared.publisher.durable())).await?;
+        let Some(hidden) = names.find(id) else {
+            return Ok(false);
+        };
+        let record = RecordName { time: names.next_time(), id: *id };
+        let path = folder.entry(&hidden);
+        let text = Tombstone::new(&self.0.layout, &path, record.time, deletion).to_json();
+        let published = self.0.publisher.publish(text.into(), folder.tombstone(&record)).await;
+        shard.written.fetch_add(1, Ordering::AcqRel);
+        published?;
+        self.0.index.record(Change::NoEntry { key: key.clone(), record: hidden });
+        Ok(true)
+    }
+
+    /// How many files among the entries were found that are none, since the store was opened.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.0.skipped.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn folder(&self, key: &Key) -> KeyFolder {
+        KeyFolder::of(&self.layout, &key.file_name())
+    }
+
+    fn shard(&self, key: &Key) -> &Shard {
+        &self.shards[crc32c::crc32c(key.as_str().as_bytes()) as usize % SHARDS]
+    }
+}
+
 impl Listing {
+    /// Each entry is a JSON text already: a list of them needs no more than brackets and commas.
+    fn of(entries: &[(RecordName, SignedEntry)]) -> Self {
+        let length = entries.iter().map(|(_, entry)| entry.body().len() + 2).sum();
+        let mut json = String::with_capacity(length);
+        for (at, (_, entry)) in entries.iter().enumerate() {
+            json.push_str(if at == 0 { "[" } else { ", " });
+            json.push_str(entry.body());
+        }
+        json.push(']');
+        let mut tag = Digest::of(json.as_bytes()).to_string();
+        tag.truncate(TAG_DIGITS);
+        Self { json: json.into(), tag: tag.into() }
+    }
+
     /// The JSON text, UTF-8.
     #[must_use]
     pub fn json(&self) -> &Bytes {
@@ -57,4 +218,27 @@ impl Listing {
     pub fn tag(&self) -> &str {
         &self.tag
     }
+}
+
+#[derive(Debug, Clone)]
+struct AnswerWeight;
+
+impl quick_cache::Weighter<Key, Answer> for AnswerWeight {
+    fn weight(&self, key: &Key, answer: &Answer) -> u64 {
+        (key.as_str().len() + answer.listing.json.len() + size_of::<Answer>()) as u64
+    }
+}
+
+const SHARDS: usize = 4096;
+const ANSWERS: usize = 10_000;
+const ANSWER_BYTES: u64 = 16 << 20;
+/// Files may be copied into the archive while it serves; they show after this long.
+const ANSWER_AGE: Duration = Duration::from_secs(2);
+/// 128 bits of a SHA-512.
+const TAG_DIGITS: usize = 32;
+
+/// The time a new record gets: later than every one under the key, whatever the clock says.
+fn later_than(newest: Option<Timestamp>) -> Timestamp {
+    let now = Timestamp::now();
+    newest.map_or(now, |newest| now.max(newest.next()))
 }

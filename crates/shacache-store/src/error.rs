@@ -1,9 +1,14 @@
-//! What can go wrong in the store. Causes are kept; what they mean to a client is decided elsewhere.
+//! What can go wrong in the store. Causes are kept; what they mean to a client is decided by the
+//! server. [`Fault`] is the inner form: a failed file operation, not yet judged.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use shacache_core::digest::Digest;
 
 /// A failure of the store. A miss is not one.
@@ -31,7 +36,7 @@ pub enum StoreError {
     /// The blob is banned.
     #[error("blob {0} is banned")]
     Banned(Box<Digest>),
-    /// Too much of this kind of work is under way.
+    /// Too much of this kind of work is under way, or file descriptors ran out.
     #[error("busy; try again in {} s", retry_after.as_secs())]
     Busy {
         /// When it is worth trying again.
@@ -47,30 +52,99 @@ pub enum StoreError {
     #[error("blob {0} is damaged")]
     Damaged(Box<Digest>),
     /// A file operation failed.
-    #[error("{op} {}: {source}", path.display())]
+    #[error("{op} {}", path.display())]
     Io {
         /// The operation.
         op: &'static str,
         /// On what.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The index failed.
-    #[error("index: {0}")]
+    #[error("index")]
     Index(#[from] rusqlite::Error),
     /// Another process has the data folder open.
     #[error("{} is in use by another process", .0.display())]
     Locked(PathBuf),
     /// The archive's format is not one that this version reads.
-    #[error("{}: archive format {found}, this version reads 1", path.display())]
+    #[error("{}: archive format {found:?}, this version reads 1", path.display())]
     Format {
         /// The VERSION file.
         path: PathBuf,
         /// What it says.
         found: String,
     },
+    /// Two folders of the data folder are on different file systems, so that nothing can be
+    /// renamed from one to the other.
+    #[error("{} is on another file system than {}", .0.display(), .1.display())]
+    TwoFileSystems(PathBuf, PathBuf),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
 }
+
+/// Shows an error with everything that caused it, in one line.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// A failed file operation. Cloneable, because one failure can fail a whole group.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    op: &'static str,
+    path: PathBuf,
+    source: Arc<io::Error>,
+}
+
+impl Fault {
+    pub(crate) fn new(op: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { op, path: path.to_owned(), source: Arc::new(source.into()) }
+    }
+
+    /// For `map_err`.
+    pub(crate) fn at<E: Into<io::Error>>(op: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+        move |source| Self::new(op, path, source)
+    }
+
+    /// Whether the failure says nothing about the disk's health: it is full, or this process has
+    /// too many files open.
+    pub(crate) fn is_shortage(&self) -> bool {
+        match Errno::from_io_error(&self.source) {
+            Some(errno) => SPACE.contains(&errno) || DESCRIPTORS.contains(&errno),
+            None => false,
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match Errno::from_io_error(&fault.source) {
+            Some(errno) if SPACE.contains(&errno) => Self::NoSpace,
+            Some(errno) if DESCRIPTORS.contains(&errno) => {
+                Self::Busy { retry_after: Duration::from_secs(1) }
+            }
+            _ => Self::Io { op: fault.op, path: fault.path, source: fault.source },
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.op, self.path.display(), self.source)
+    }
+}
+
+const SPACE: [Errno; 2] = [Errno::NOSPC, Errno::DQUOT];
+const DESCRIPTORS: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];

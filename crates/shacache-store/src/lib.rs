@@ -1,14 +1,64 @@
-//! The durable archive behind ShaCache and ShaDir.
+//! The durable archive behind ShaCache and ShaDir, and the index derived from it.
+//!
+//! # What is promised
+//! - When [`blob::Incoming::commit`] or [`directory::Directory::append`] returns, the bytes are on
+//!   disk under their final name and survive a power cut. Until then nobody sees them.
+//! - No byte of a blob leaves [`blob::BlobReader`] before it was checked.
+//! - The archive is the truth. The index can be deleted at any time; only speed changes.
+//! - Nothing is deleted: what is damaged moves to `quarantine/`, what is unwanted gets a tombstone.
+//!
+//! # Crash model
+//! A power cut may lose or reorder everything that no `fsync` or `syncfs` covered, may leave a
+//! file's bytes torn, and keeps what a sync that returned success covered. A sync that failed says
+//! nothing about what is on disk, so the store refuses writes after one until it is opened anew.
+//!
+//! # Layout
+//! - [`blob`]: bytes by digest — receiving, reading, the other digests.
+//! - [`directory`]: entries by key.
+//! - `durable` and `publisher`: the only ways anything gets into the archive.
+//! - `index` and `reindex`: what is derived, and how it is made.
+//! - `data_dir`, `layout`, `space`, `health`: the folder as a whole.
 
 pub mod blob;
 pub mod directory;
 pub mod error;
+pub mod tombstone;
+
+pub use self::health::Health;
+pub use self::index::Totals;
+pub use self::reindex::Reindexed;
+
+mod archive_root;
+mod blocking;
+mod data_dir;
+mod durable;
+mod health;
+mod index;
+mod layout;
+mod publisher;
+mod reindex;
+mod space;
+mod timestamp;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::blob::BlobStore;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::archive_root::ArchiveRoot;
+use crate::blob::{BlobStore, aliases};
+use crate::data_dir::DataDir;
 use crate::directory::Directory;
-use crate::error::StoreError;
+use crate::durable::Durable;
+use crate::error::{Chain, Fault, StoreError};
+use crate::health::HealthSwitch;
+use crate::index::Index;
+use crate::publisher::Publisher;
+use crate::reindex::Reindexer;
+use crate::space::Space;
 
 /// How a [`Store`] is opened.
 #[derive(Debug, Clone)]
@@ -19,69 +69,224 @@ pub struct StoreOptions {
 
 /// Everything below one data folder. Cloning shares it.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    data_dir: DataDir,
+    health: Arc<HealthSwitch>,
+    publisher: Arc<Publisher>,
+    index: Arc<Index>,
+    blobs: BlobStore,
+    directory: Directory,
+    reindexer: Reindexer,
+    /// One walk over the archive at a time.
+    walking: tokio::sync::Mutex<()>,
+    stop: watch::Sender<bool>,
+    aliases: Mutex<Option<JoinHandle<()>>>,
+    tending: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+/// Numbers since the store was opened, for an operator to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Damaged blobs found.
+    pub damaged_blobs: u64,
+    /// Files among the entries that are none.
+    pub skipped_entries: u64,
+    /// Failures of the index.
+    pub index_failures: u64,
+}
 
 impl Store {
-    /// Opens the data folder, making it if it is missing. Blocking.
+    /// Opens the data folder, making it if it is missing. After an unclean stop everything there is
+    /// synced first. Blocking; to be called within a tokio runtime.
     ///
     /// # Errors
-    /// When another process holds it, its format is newer, or a file operation fails.
-    pub fn open(_options: &StoreOptions) -> Result<Self, StoreError> {
-        unimplemented!()
+    /// When another process holds it, its format is another, or a file operation fails.
+    pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let data_dir = DataDir::open(&options.data)?;
+        let layout = data_dir.layout().clone();
+        let durable = Arc::new(Durable::new(layout.data(), &layout.temporary())?);
+        if !data_dir.was_clean() {
+            durable.sync_file_system()?;
+        }
+        let health = Arc::<HealthSwitch>::default();
+        let started = Publisher::start(durable, Arc::clone(&health));
+        let publisher = Arc::new(started.map_err(Fault::at("spawn", layout.data()))?);
+        let space = Arc::new(Space::of(layout.data())?);
+        let index = Arc::new(Index::open(&layout.database(), data_dir.was_clean())?);
+        let (new_blobs, announced) = aliases::NewBlobs::queue();
+        let blobs = BlobStore::new(
+            layout.clone(),
+            ArchiveRoot::open(&layout.archive())?,
+            Arc::clone(&publisher),
+            Arc::clone(&space),
+            Arc::clone(&index),
+            new_blobs,
+        );
+        let directory =
+            Directory::new(layout.clone(), Arc::clone(&publisher), space, Arc::clone(&index));
+        let (stop, stopped) = watch::channel(false);
+        let aliases = {
+            let (blobs, index, runtime) = (blobs.clone(), Arc::clone(&index), Handle::current());
+            std::thread::Builder::new()
+                .name("aliases".into())
+                .spawn(move || aliases::compute(&runtime, &blobs, &index, announced, stopped))
+                .map_err(Fault::at("spawn", layout.data()))?
+        };
+        let reindexer = Reindexer {
+            layout,
+            publisher: Arc::clone(&publisher),
+            blobs: blobs.clone(),
+            index: Arc::clone(&index),
+        };
+        Ok(Self(Arc::new(Shared {
+            data_dir,
+            health,
+            publisher,
+            index,
+            blobs,
+            directory,
+            reindexer,
+            walking: tokio::sync::Mutex::default(),
+            stop,
+            aliases: Mutex::new(Some(aliases)),
+            tending: Mutex::default(),
+        })))
     }
 
     /// The blobs.
     #[must_use]
     pub fn blobs(&self) -> &BlobStore {
-        unimplemented!()
+        &self.0.blobs
     }
 
     /// The directory.
     #[must_use]
     pub fn directory(&self) -> &Directory {
-        unimplemented!()
+        &self.0.directory
     }
 
     /// Whether writes are accepted; the reason when they are not.
     #[must_use]
     pub fn health(&self) -> Health {
-        unimplemented!()
+        self.0.health.health()
     }
 
-    /// Rebuilds the index from the archive while it serves. Returns what was counted.
+    /// Numbers for an operator.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            damaged_blobs: self.0.blobs.damaged(),
+            skipped_entries: self.0.directory.skipped(),
+            index_failures: self.0.index.failures(),
+        }
+    }
+
+    /// Counts what the index lists.
     ///
     /// # Errors
-    /// When the archive cannot be read or the index not be written.
+    /// When the index cannot be read.
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        self.0.index.totals().await
+    }
+
+    /// Whether the index lists all that the archive holds.
+    #[must_use]
+    pub fn is_indexed(&self) -> bool {
+        self.0.index.is_complete()
+    }
+
+    /// Makes the index anew from the archive. Requests are served meanwhile. When this returns,
+    /// everything in the archive is in the index, the other digests of blobs included.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
     pub async fn reindex(&self) -> Result<Reindexed, StoreError> {
-        unimplemented!()
+        let _walking = self.0.walking.lock().await;
+        let found = self.0.reindexer.rebuild().await?;
+        self.0.blobs.aliases_computed().await;
+        self.0.index.flush().await;
+        Ok(found)
     }
 
-    /// Waits for what is under way and marks the index clean. Nothing is accepted afterwards.
-    pub async fn close(&self) {
-        unimplemented!()
+    /// Keeps the index in step with the archive in the background, from an unclean stop or a
+    /// failure of the index on, until the store is closed.
+    pub fn tend(&self) {
+        let store = self.clone();
+        let tending = tokio::spawn(async move {
+            let mut stopped = store.0.stop.subscribe();
+            tokio::select! {
+                () = store.reconcile_when_needed() => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
+        *self.0.tending.lock().unwrap_or_else(PoisonError::into_inner) = Some(tending);
+    }
+
+    async fn reconcile_when_needed(&self) {
+        loop {
+            self.reconcile_if_needed().await;
+            if self.0.index.is_complete() {
+                self.0.index.stale().await;
+            } else {
+                tokio::time::sleep(RECONCILE_PAUSE).await;
+            }
+        }
+    }
+
+    async fn reconcile_if_needed(&self) {
+        let _walking = self.0.walking.lock().await;
+        if self.0.index.is_complete() {
+            return;
+        }
+        match self.0.reindexer.reconcile().await {
+            Ok(found) => tracing::info!(
+                blobs = found.blobs,
+                entries = found.entries,
+                damaged = found.damaged,
+                "the index is in step with the archive"
+            ),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the archive cannot be walked");
+            }
+        }
+    }
+
+    /// Finishes what is under way, marks the data folder clean and gives up its lock. Nothing is
+    /// accepted afterwards.
+    ///
+    /// # Errors
+    /// When the marker cannot be written: the next start will sync and reconcile, no more.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        // Everybody who listens may have ended already.
+        let _ = self.0.stop.send(true);
+        let tending = self.0.tending.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tending) = tending
+            && let Err(error) = tending.await
+        {
+            tracing::error!(%error, "the comparison of index and archive had panicked");
+        }
+        let shared = Arc::clone(&self.0);
+        blocking::blocking(move || shared.close()).await
     }
 }
 
-/// Whether the store takes writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// It does.
-    Healthy,
-    /// A write failed in a way that leaves the disk's state unknown: reads go on, writes are
-    /// refused until the server is started anew.
-    ReadOnly {
-        /// What failed.
-        reason: String,
-    },
+impl Shared {
+    fn close(&self) -> Result<(), StoreError> {
+        self.publisher.close();
+        let aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(aliases) = aliases
+            && aliases.join().is_err()
+        {
+            tracing::error!("the thread for other digests had panicked");
+        }
+        let complete = self.index.close();
+        let is_clean = complete && self.health.health() == Health::Healthy;
+        self.data_dir.close(is_clean)
+    }
 }
 
-/// What a reindex found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reindexed {
-    /// Blobs in the archive.
-    pub blobs: u64,
-    /// Bytes of these blobs.
-    pub bytes: u64,
-    /// Entries in the archive.
-    pub entries: u64,
-}
+/// Between two walks over an archive that the index cannot be brought in step with.
+const RECONCILE_PAUSE: Duration = Duration::from_secs(60);

@@ -1,0 +1,98 @@
+"""Fails when a crate of the workspace depends on what its layer must not know.
+
+Reads `cargo metadata`. deny.toml bans a crate from all but a few dependents; here are the rules it
+cannot express: the arrows between our own crates, what differs between a crate and its tests, and
+what must not come in through somebody else either.
+"""
+
+import json
+import subprocess
+import sys
+
+# crate → what of ours it may use; (in the crate itself, in its tests beyond that)
+ARROWS = {
+    "shacache-core": (set(), set()),
+    "shacache-store": ({"shacache-core"}, set()),
+    "shacache-server": ({"shacache-core", "shacache-store"}, set()),
+    "shacache-client": ({"shacache-core"}, set()),
+    "shacache-cli": ({"shacache-core", "shacache-client"}, {"shacache-server"}),
+}
+
+# crate → what it must not use directly, its tests included
+REFUSED = {
+    "shacache-core": {"tokio", "futures-util", "http", "hyper", "axum", "jiff", "rustix", "tempfile"},
+    "shacache-store": {"axum", "hyper", "hyper-util", "http", "reqwest", "clap", "anyhow"},
+    "shacache-server": {"rusqlite", "tokio-postgres", "object_store", "rsa", "reqwest", "anyhow"},
+    "shacache-client": {"axum", "hyper", "http", "clap", "anyhow", "rusqlite"},
+    "shacache-cli": {"axum", "hyper", "http", "reqwest", "rusqlite"},
+}
+
+# crate → what must not be anywhere below it, tests aside
+REFUSED_BELOW = {
+    "shacache-core": {"tokio", "http", "hyper", "mio", "socket2", "rustix"},
+    "shacache-store": {"axum", "hyper"},
+    "shacache-server": {"rsa"},
+    "shacache-client": {"axum", "clap", "rusqlite"},
+}
+
+
+def main():
+    metadata = read_metadata()
+    crates = {p["name"]: p for p in metadata["packages"] if p["id"] in metadata["workspace_members"]}
+    if crates.keys() != ARROWS.keys():
+        return [f"the workspace has {sorted(crates)}, the rules know {sorted(ARROWS)}"]
+    return [
+        *wrong_arrows(crates),
+        *refused_dependencies(crates),
+        *refused_below(crates, metadata["resolve"]["nodes"]),
+    ]
+
+
+def read_metadata():
+    command = ["cargo", "metadata", "--locked", "--format-version=1", "--all-features"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def wrong_arrows(crates):
+    for name, (allowed, allowed_in_tests) in ARROWS.items():
+        for dependency in crates[name]["dependencies"]:
+            in_tests = dependency["kind"] == "dev"
+            ours = dependency["name"] in ARROWS
+            if ours and dependency["name"] not in allowed | (allowed_in_tests if in_tests else set()):
+                yield f"{name} must not use {dependency['name']}"
+
+
+def refused_dependencies(crates):
+    for name, refused in REFUSED.items():
+        for dependency in crates[name]["dependencies"]:
+            if dependency["name"] in refused:
+                yield f"{name} must not use {dependency['name']} directly"
+
+
+def refused_below(crates, nodes):
+    # A package id is `<source>#<name>@<version>`, or `<path>#<version>` for a crate of ours.
+    below = {
+        node["id"]: [
+            link["pkg"]
+            for link in node["deps"]
+            if any(kind["kind"] is None for kind in link["dep_kinds"])
+        ]
+        for node in nodes
+    }
+    for name, refused in REFUSED_BELOW.items():
+        reached, waiting = set(), [crates[name]["id"]]
+        while waiting:
+            package = waiting.pop()
+            if package not in reached:
+                reached.add(package)
+                waiting += below[package]
+        for package in sorted(reached):
+            found = package.rpartition("#")[2].partition("@")[0]
+            if found in refused:
+                yield f"{name} must not bring in {found}, not even through another crate"
+
+
+if __name__ == "__main__":
+    if problems := main():
+        sys.exit("\n".join(problems))
+    print("every dependency points the right way")

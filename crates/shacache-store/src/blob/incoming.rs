@@ -1,0 +1,231 @@
+//! Receiving a blob: bytes are hashed and summed as they arrive, in memory independent of the
+//! blob's size. A blob of one chunk stays in memory until it is published; a larger one is spooled
+//! to `tmp/`, a batch being written while the next is received.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use shacache_core::digest::{Digest, Hasher};
+use tokio::task::JoinHandle;
+
+use super::Shared;
+use super::sums::{CHUNK_BYTES, Summer, Sums};
+use crate::blocking::{blocking, joined};
+use crate::durable::{Published, Temporary};
+use crate::error::StoreError;
+use crate::space::{Purpose, Reservation};
+
+/// An upload in flight. Dropped without [`Incoming::commit`], it leaves no trace.
+#[derive(Debug)]
+pub struct Incoming {
+    shared: Arc<Shared>,
+    announced_bytes: Option<u64>,
+    received_bytes: u64,
+    reservation: Reservation,
+    /// Received, and in no spool yet.
+    gathered: Vec<Bytes>,
+    gathered_bytes: usize,
+    spool: Spool,
+}
+
+/// Where the bytes before the gathered ones are.
+#[derive(Debug)]
+enum Spool {
+    /// There are none.
+    Unused,
+    /// Being hashed and written.
+    Busy(JoinHandle<Result<Spooled, StoreError>>),
+    /// An earlier write failed, and said so.
+    Failed,
+}
+
+/// A spool file and what is known of its content.
+#[derive(Debug)]
+struct Spooled {
+    file: Temporary,
+    hasher: Hasher,
+    summer: Summer,
+}
+
+/// Proof that a blob is durable: only a commit makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    digest: Digest,
+    size: u64,
+    was_new: bool,
+}
+
+impl Incoming {
+    pub(super) fn begin(
+        shared: Arc<Shared>,
+        announced_bytes: Option<u64>,
+    ) -> Result<Self, StoreError> {
+        shared.publisher.check()?;
+        let reservation = shared.space.reserve(announced_bytes.unwrap_or(0), Purpose::Blob)?;
+        Ok(Self {
+            shared,
+            announced_bytes,
+            received_bytes: 0,
+            reservation,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            spool: Spool::Unused,
+        })
+    }
+
+    /// Adds the next bytes.
+    ///
+    /// # Errors
+    /// When they cannot be written, or are more than announced.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        let length = bytes.len() as u64;
+        self.received_bytes = self.received_bytes.saturating_add(length);
+        match self.announced_bytes {
+            Some(expected) if self.received_bytes > expected => {
+                return Err(StoreError::WrongLength { expected, found: self.received_bytes });
+            }
+            Some(_) => {}
+            None => self.reservation.grow(length)?,
+        }
+        self.gathered_bytes += bytes.len();
+        self.gathered.push(bytes);
+        let in_memory = matches!(self.spool, Spool::Unused) && self.gathered_bytes <= CHUNK_BYTES;
+        if !in_memory && self.gathered_bytes >= BATCH_BYTES {
+            self.spool_gathered().await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the bytes. When this returns they are on disk under their digest and survive a
+    /// power cut.
+    ///
+    /// # Errors
+    /// When the digest is not the expected one, or a write fails; nothing is published then.
+    pub async fn commit(mut self, expected: Option<&Digest>) -> Result<Stored, StoreError> {
+        if let Some(announced) = self.announced_bytes
+            && announced != self.received_bytes
+        {
+            let found = self.received_bytes;
+            return Err(StoreError::WrongLength { expected: announced, found });
+        }
+        let in_memory = matches!(self.spool, Spool::Unused) && self.gathered_bytes <= CHUNK_BYTES;
+        let (digest, sums, published) = if in_memory {
+            self.commit_from_memory(expected).await?
+        } else {
+            self.commit_spooled(expected).await?
+        };
+        self.shared.know(&digest, &Arc::new(sums));
+        let was_new = published == Published::New;
+        Ok(Stored { digest, size: self.received_bytes, was_new })
+    }
+
+    async fn commit_from_memory(
+        &mut self,
+        expected: Option<&Digest>,
+    ) -> Result<(Digest, Sums, Published), StoreError> {
+        let bytes = join(std::mem::take(&mut self.gathered));
+        let digest = Digest::of(&bytes);
+        self.accept(&digest, expected).await?;
+        let sums = Sums::of(&bytes);
+        let to = self.shared.layout.blob(&digest);
+        let published = self.shared.publisher.publish(bytes, to).await?;
+        Ok((digest, sums, published))
+    }
+
+    async fn commit_spooled(
+        &mut self,
+        expected: Option<&Digest>,
+    ) -> Result<(Digest, Sums, Published), StoreError> {
+        self.spool_gathered().await?;
+        let Some(Spooled { file, hasher, summer }) = self.idle_spool().await? else {
+            return Err(StoreError::Closed);
+        };
+        let digest = hasher.finish();
+        self.accept(&digest, expected).await?;
+        let (shared, to) = (Arc::clone(&self.shared), self.shared.layout.blob(&digest));
+        let published = blocking(move || shared.publisher.publish_temporary(file, &to)).await?;
+        Ok((digest, summer.finish(), published))
+    }
+
+    /// Whether a blob with this digest may be published.
+    async fn accept(&self, digest: &Digest, expected: Option<&Digest>) -> Result<(), StoreError> {
+        if let Some(expected) = expected
+            && expected != digest
+        {
+            let (expected, found) = (Box::new(*expected), Box::new(*digest));
+            return Err(StoreError::WrongDigest { expected, found });
+        }
+        if self.shared.is_banned(digest).await? {
+            return Err(StoreError::Banned(Box::new(*digest)));
+        }
+        Ok(())
+    }
+
+    /// Has what was gathered written, once what was gathered before is.
+    async fn spool_gathered(&mut self) -> Result<(), StoreError> {
+        let pieces = std::mem::take(&mut self.gathered);
+        let earlier = self.idle_spool().await?;
+        self.reservation.used(std::mem::take(&mut self.gathered_bytes) as u64);
+        let shared = Arc::clone(&self.shared);
+        self.spool = Spool::Busy(tokio::task::spawn_blocking(move || {
+            let mut spooled = match earlier {
+                Some(spooled) => spooled,
+                None => Spooled {
+                    file: shared.publisher.temporary()?,
+                    hasher: Hasher::new(),
+                    summer: Summer::default(),
+                },
+            };
+            for piece in pieces {
+                spooled.hasher.update(&piece);
+                spooled.summer.update(&piece);
+                shared.publisher.write(&mut spooled.file, &piece)?;
+            }
+            Ok(spooled)
+        }));
+        Ok(())
+    }
+
+    /// The spool when nothing is being written to it; `None` when none was begun.
+    async fn idle_spool(&mut self) -> Result<Option<Spooled>, StoreError> {
+        match std::mem::replace(&mut self.spool, Spool::Failed) {
+            Spool::Unused => Ok(None),
+            Spool::Busy(writing) => joined(writing).await.map(Some),
+            Spool::Failed => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Stored {
+    /// The blob's name.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether it was not there before.
+    #[must_use]
+    pub fn was_new(&self) -> bool {
+        self.was_new
+    }
+}
+
+fn join(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.remove(0);
+    }
+    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces {
+        joined.extend_from_slice(&piece);
+    }
+    joined.freeze()
+}
+
+/// How much is gathered before it is handed to the thread that writes.
+const BATCH_BYTES: usize = 4 * CHUNK_BYTES;

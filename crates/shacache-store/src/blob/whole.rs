@@ -1,0 +1,144 @@
+//! Reading a whole blob to know its checksums: when a part is wanted and they are not known, or
+//! when a part looks damaged. One read serves everybody who waits for the same blob; two happen at
+//! once at most.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shacache_core::digest::{Digest, Hasher};
+use tokio::sync::{Semaphore, watch};
+
+use super::sums::{CHUNK_BYTES, Summer, Sums};
+use super::{Blob, Shared};
+use crate::blocking::blocking;
+use crate::error::{Fault, StoreError};
+
+/// The whole reads under way.
+#[derive(Debug)]
+pub(crate) struct WholeReads {
+    running: Mutex<HashMap<Digest, watch::Receiver<Option<Outcome>>>>,
+    permits: Semaphore,
+}
+
+/// How a whole read ended.
+#[derive(Debug, Clone)]
+enum Outcome {
+    Whole(Arc<Sums>),
+    Damaged,
+    Failed(Fault),
+}
+
+impl Default for WholeReads {
+    fn default() -> Self {
+        Self { running: Mutex::default(), permits: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl Blob {
+    /// The sums of the whole blob, computed if they are not known. When they take too long the
+    /// computation goes on without the caller.
+    pub(super) async fn whole_sums(&self) -> Result<Arc<Sums>, StoreError> {
+        match self.shared.known_sums(&self.digest).await {
+            Some(sums) if sums.size() == self.size => Ok(sums),
+            Some(_) | None => self.recheck().await,
+        }
+    }
+
+    /// Reads the whole blob: the sums when its bytes are those that its name says, quarantine
+    /// otherwise.
+    pub(super) async fn recheck(&self) -> Result<Arc<Sums>, StoreError> {
+        let mut outcome = self.shared.whole_read(self);
+        let waited = tokio::time::timeout(PATIENCE, outcome.wait_for(Option::is_some)).await;
+        let ended = match waited {
+            Ok(Ok(outcome)) => outcome.clone(),
+            Ok(Err(_)) => return Err(StoreError::Closed),
+            Err(_) => return Err(StoreError::Busy { retry_after: RETRY_AFTER }),
+        };
+        match ended {
+            Some(Outcome::Whole(sums)) => Ok(sums),
+            Some(Outcome::Failed(fault)) => Err(fault.into()),
+            Some(Outcome::Damaged) | None => Err(StoreError::Damaged(Box::new(self.digest))),
+        }
+    }
+}
+
+impl Shared {
+    /// Joins the read of this blob that is under way, or begins one.
+    fn whole_read(self: &Arc<Self>, blob: &Blob) -> watch::Receiver<Option<Outcome>> {
+        let mut running = self.whole_reads.running();
+        if let Some(outcome) = running.get(&blob.digest) {
+            return outcome.clone();
+        }
+        let (report, outcome) = watch::channel(None);
+        running.insert(blob.digest, outcome.clone());
+        let (shared, digest, file) = (Arc::clone(self), blob.digest, Arc::clone(&blob.file));
+        tokio::spawn(async move {
+            let ended = shared.read_whole(&digest, &file).await;
+            shared.whole_reads.running().remove(&digest);
+            // Everybody who waited may have gone.
+            let _ = report.send(Some(ended));
+        });
+        outcome
+    }
+
+    async fn read_whole(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) -> Outcome {
+        // The semaphore is never closed; without a permit the read happens all the same.
+        let _permit = self.whole_reads.permits.acquire().await.ok();
+        let (path, open) = (self.layout.blob(digest), Arc::clone(file));
+        let read = blocking(move || Ok::<_, StoreError>(hash(&open, &path))).await;
+        match read {
+            Ok(Ok((found, sums))) if found == *digest => {
+                let sums = Arc::new(sums);
+                self.know(digest, &sums);
+                Outcome::Whole(sums)
+            }
+            Ok(Ok(_)) => {
+                self.quarantine(digest, file).await;
+                Outcome::Damaged
+            }
+            Ok(Err(fault)) => Outcome::Failed(fault),
+            Err(_) => Outcome::Failed(Fault::new(
+                "read",
+                &self.layout.blob(digest),
+                std::io::Error::from(std::io::ErrorKind::Interrupted),
+            )),
+        }
+    }
+}
+
+impl WholeReads {
+    fn running(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<Digest, watch::Receiver<Option<Outcome>>>> {
+        // Inserting and removing leave the map whole.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Digest and sums of all that is in the file.
+fn hash(file: &File, path: &Path) -> Result<(Digest, Sums), Fault> {
+    let mut hasher = Hasher::new();
+    let mut summer = Summer::default();
+    let mut buffer = vec![0; 4 * CHUNK_BYTES];
+    let mut offset = 0;
+    loop {
+        let read = match file.read_at(&mut buffer, offset) {
+            Ok(0) => return Ok((hasher.finish(), summer.finish())),
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Fault::new("read", path, error)),
+        };
+        hasher.update(&buffer[..read]);
+        summer.update(&buffer[..read]);
+        offset += read as u64;
+    }
+}
+
+const AT_ONCE: usize = 2;
+/// How long a request waits for the sums before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(40);
+const RETRY_AFTER: Duration = Duration::from_secs(10);

@@ -1,0 +1,126 @@
+//! The data folder as a whole: made, locked, checked, and left in order. Owns what happens between
+//! two runs: the lock, the format version, the marker of an orderly stop, the emptying of `tmp/`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::durable::{make_folder, sync_folder};
+use crate::error::{Fault, StoreError};
+use crate::layout::{FORMAT, Layout};
+
+/// A data folder that this process has for itself.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    layout: Layout,
+    /// Locked as long as it is there.
+    lock: Mutex<Option<File>>,
+    was_clean: bool,
+}
+
+impl DataDir {
+    /// Opens the data folder, making it if it is missing. Blocking.
+    pub(crate) fn open(data: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(std::path::absolute(data).map_err(Fault::at("resolve", data))?);
+        make_folder(layout.data())?;
+        let lock = lock(&layout)?;
+        for folder in layout.folders() {
+            make_folder(&folder)?;
+        }
+        check_version(&layout)?;
+        check_file_system(&layout)?;
+        let was_clean = take_clean_marker(&layout)?;
+        empty(&layout.temporary())?;
+        Ok(Self { layout, lock: Mutex::new(Some(lock)), was_clean })
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether the last run ended orderly, so that all there is was synced and is in the index.
+    pub(crate) fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    /// Ends this run, with the marker of an orderly end if it `is_clean`, and gives up the lock.
+    pub(crate) fn close(&self, is_clean: bool) -> Result<(), StoreError> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if lock.is_some() && is_clean {
+            let path = self.layout.clean_marker();
+            let file = File::create(&path).map_err(Fault::at("create", &path))?;
+            file.sync_all().map_err(Fault::at("fsync", &path))?;
+            sync_folder(&self.layout.index())?;
+        }
+        Ok(())
+    }
+}
+
+fn lock(layout: &Layout) -> Result<File, StoreError> {
+    let path = layout.lock();
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Fault::at("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(layout.data().to_owned())),
+        Err(TryLockError::Error(error)) => Err(Fault::new("lock", &path, error).into()),
+    }
+}
+
+/// Writes the version of a new archive, and refuses one of another version.
+fn check_version(layout: &Layout) -> Result<(), StoreError> {
+    let path = layout.version();
+    match fs::read_to_string(&path) {
+        Ok(found) if found.trim_end() == FORMAT => Ok(()),
+        Ok(found) => Err(StoreError::Format { path, found: found.trim_end().to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(write_version(layout, &path)?),
+        Err(error) => Err(Fault::new("read", &path, error).into()),
+    }
+}
+
+fn write_version(layout: &Layout, path: &Path) -> Result<(), Fault> {
+    let temporary = layout.temporary().join("VERSION");
+    let mut file = File::create(&temporary).map_err(Fault::at("create", &temporary))?;
+    writeln!(file, "{FORMAT}").map_err(Fault::at("write", &temporary))?;
+    file.sync_all().map_err(Fault::at("fsync", &temporary))?;
+    fs::rename(&temporary, path).map_err(Fault::at("rename", path))?;
+    sync_folder(&layout.archive())
+}
+
+/// Publishing renames from `tmp/` into the archive.
+fn check_file_system(layout: &Layout) -> Result<(), StoreError> {
+    let device =
+        |path: &Path| fs::metadata(path).map(|found| found.dev()).map_err(Fault::at("stat", path));
+    let temporary = layout.temporary();
+    for folder in [layout.blobs(), layout.entries(), layout.archive().join("tombstones")] {
+        if device(&temporary)? != device(&folder)? {
+            return Err(StoreError::TwoFileSystems(temporary, folder));
+        }
+    }
+    Ok(())
+}
+
+/// Removes the marker, durably before anything else is written; says whether it was there.
+fn take_clean_marker(layout: &Layout) -> Result<bool, Fault> {
+    let path = layout.clean_marker();
+    match fs::remove_file(&path) {
+        Ok(()) => sync_folder(&layout.index()).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Fault::new("remove", &path, error)),
+    }
+}
+
+/// Whatever an earlier run had not published was promised to nobody.
+fn empty(folder: &Path) -> Result<(), Fault> {
+    for entry in fs::read_dir(folder).map_err(Fault::at("list", folder))? {
+        let path = entry.map_err(Fault::at("list", folder))?.path();
+        fs::remove_file(&path).map_err(Fault::at("remove", &path))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! The index: what is derived from the archive to answer faster or to answer at all — checksums of
+//! chunks, the other digests of a blob, lists and totals. Everything in it can be recomputed, so
+//! nothing waits for it and no failure of it fails a request that the archive can answer.
+//!
+//! One thread writes, in batches ([`writer`]); reads have connections of their own ([`reader`]). An
+//! index that is missing, damaged or of another version is made anew and filled in the background.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::ErrorCode;
+use shacache_core::digest::{AliasDigest, Aliases, Digest};
+use shacache_core::key::Key;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use self::database::Database;
+use self::reader::Readers;
+use self::writer::{Message, Writer};
+use crate::blob::sums::Sums;
+use crate::error::StoreError;
+use crate::layout::RecordName;
+
+mod database;
+mod reader;
+mod writer;
+
+/// The index of one archive.
+#[derive(Debug)]
+pub(crate) struct Index {
+    messages: Mutex<Option<mpsc::UnboundedSender<Message>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    readers: Readers,
+    state: Arc<State>,
+}
+
+/// What the index learns of the archive.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A blob is there.
+    Blob { digest: Digest, sums: Arc<Sums> },
+    /// A blob's other digests are known.
+    Aliases { digest: Digest, aliases: Aliases },
+    /// A blob is no longer there.
+    NoBlob(Digest),
+    /// An entry is there.
+    Entry { key: Key, record: RecordName, digest: Digest },
+    /// An entry is no longer listed.
+    NoEntry { key: Key, record: RecordName },
+    /// Every entry that is there follows…
+    EntriesBegin,
+    /// …and has followed: those listed before and not since are gone.
+    EntriesEnd,
+}
+
+/// Numbers of what the index lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Blobs.
+    pub blobs: u64,
+    /// Bytes of these blobs.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: u64,
+}
+
+/// What the writing thread, the readers and the store share.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Counts the databases made: a connection to an earlier one is of no use.
+    generation: AtomicU64,
+    failures: AtomicU64,
+    /// Whether nothing that was recorded got lost since the last reconciliation.
+    complete: AtomicBool,
+    stale: Notify,
+}
+
+impl Index {
+    /// Opens the database, or makes a new one where that is not possible. `was_clean` says that an
+    /// old one lists all there is.
+    pub(crate) fn open(path: &Path, was_clean: bool) -> Result<Self, StoreError> {
+        let state = Arc::<State>::default();
+        let (writer, is_new) = Writer::open(path, Arc::clone(&state))?;
+        state.complete.store(was_clean && !is_new, Ordering::Release);
+        let readers = Readers::new(path, Arc::clone(&state));
+        let (messages, inbox) = mpsc::unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name("index".into())
+            .spawn(move || writer.run(inbox))
+            .map_err(crate::error::Fault::at("spawn", path))?;
+        Ok(Self {
+            messages: Mutex::new(Some(messages)),
+            thread: Mutex::new(Some(thread)),
+            readers,
+            state,
+        })
+    }
+
+    /// Records a change, soon.
+    pub(crate) fn record(&self, change: Change) {
+        self.send(Message::Change(change));
+    }
+
+    /// Forgets everything. Changes recorded later stay.
+    pub(crate) fn clear(&self) {
+        self.send(Message::Clear);
+    }
+
+    /// Waits until every change recorded so far can be read.
+    pub(crate) async fn flush(&self) {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::Flush(reply));
+        // Without an answer there is no writer any more, and so nothing to wait for.
+        let _ = done.await;
+    }
+
+    /// The checksums of a blob.
+    pub(crate) async fn sums(&self, digest: &Digest) -> Result<Option<Sums>, StoreError> {
+        let digest = *digest;
+        self.read(move |database| database.sums(&digest)).await
+    }
+
+    /// Every blob known to have this digest.
+    pub(crate) async fn resolve(&self, alias: &AliasDigest) -> Result<Vec<Digest>, StoreError> {
+        let alias = *alias;
+        self.read(move |database| database.resolve(&alias)).await
+    }
+
+    /// Whether the other digests of a blob are known.
+    pub(crate) async fn has_aliases(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let digest = *digest;
+        self.read(move |database| database.has_aliases(&digest)).await
+    }
+
+    /// Some blobs whose other digests are not known, after `after` in digest order.
+    pub(crate) async fn without_aliases(
+        &self,
+        after: Option<Digest>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.read(move |database| database.without_aliases(after)).await
+    }
+
+    /// Some blobs with their sizes, after `after` in digest order.
+    pub(crate) async fn blobs(
+        &self,
+        after: Option<Digest>,
+    ) -> Result<Vec<(Digest, u64)>, StoreError> {
+        self.read(move |database| database.blobs(after)).await
+    }
+
+    /// Counts what is listed.
+    pub(crate) async fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(Database::totals).await
+    }
+
+    /// Returns when the index was found to lack things it had.
+    pub(crate) async fn stale(&self) {
+        self.state.stale.notified().await;
+    }
+
+    /// Whether it lists all that the archive holds.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state.complete.load(Ordering::Acquire)
+    }
+
+    /// Says that whatever `work` records makes the index complete, unless it fails meanwhile.
+    pub(crate) async fn completed_by<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let failures = self.failures();
+        let result = work.await?;
+        self.flush().await;
+        let complete = self.failures() == failures;
+        self.state.complete.store(complete, Ordering::Release);
+        Ok(result)
+    }
+
+    /// How often a write or a read failed.
+    pub(crate) fn failures(&self) -> u64 {
+        self.state.failures.load(Ordering::Relaxed)
+    }
+
+    /// Writes what waits and ends. Says whether the file holds all that the archive does. Blocking.
+    pub(crate) fn close(&self) -> bool {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::Close(reply));
+        drop(self.messages.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the index thread had panicked");
+        }
+        self.readers.close();
+        done.blocking_recv().unwrap_or(false) && self.is_complete()
+    }
+
+    /// Runs a query, a second time if the first found no usable file and the writer made one.
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        F: Fn(&Database) -> Result<T, rusqlite::Error> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.readers.read(query.clone()).await {
+            Err(StoreError::Index(error)) => {
+                tracing::warn!(%error, "the index was not read");
+                self.send(Message::ReadFailed { damaged: is_damage(&error) });
+                self.flush().await;
+                self.readers.read(query).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn send(&self, message: Message) {
+        if let Some(messages) = &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
+            // A writer that is gone has said so, and the next start reconciles.
+            let _ = messages.send(message);
+        }
+    }
+}
+
+/// Whether the file itself is bad, so that only a new one helps.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged)
+    )
+}

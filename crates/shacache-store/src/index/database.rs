@@ -1,0 +1,198 @@
+//! One connection to the SQLite file: its schema and every statement. Owns the SQL and nothing else
+//! does; when to run it is decided by [`super::writer`] and [`super::reader`].
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use shacache_core::digest::{AliasDigest, Digest};
+
+use super::{Change, Totals};
+use crate::blob::sums::Sums;
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) struct Database(Connection);
+
+impl Database {
+    /// Opens the file for writing, making it and its tables if it is missing. Says whether it was.
+    /// `None` when the file is of another version.
+    pub(crate) fn open_to_write(path: &Path) -> Result<Option<(Self, bool)>, rusqlite::Error> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables: u32 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let is_new = tables == 0;
+        if is_new {
+            connection.execute_batch(SCHEMA)?;
+            connection.pragma_update(None, "user_version", VERSION)?;
+        } else if version != VERSION {
+            return Ok(None);
+        }
+        Ok(Some((Self(connection), is_new)))
+    }
+
+    /// Opens the file for reading.
+    pub(crate) fn open_to_read(path: &Path) -> Result<Self, rusqlite::Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(path, flags).map(Self)
+    }
+
+    /// Applies the changes in order, all or none.
+    pub(crate) fn apply(&mut self, changes: &[Change]) -> Result<(), rusqlite::Error> {
+        let transaction = self.0.transaction()?;
+        for change in changes {
+            apply_one(&transaction, change)?;
+        }
+        transaction.commit()
+    }
+
+    /// Empties every table.
+    pub(crate) fn clear(&mut self) -> Result<(), rusqlite::Error> {
+        self.0.execute_batch("BEGIN; DELETE FROM blob; DELETE FROM entry; COMMIT")
+    }
+
+    /// Moves everything into the main file.
+    pub(crate) fn checkpoint(&self) -> Result<(), rusqlite::Error> {
+        self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    pub(crate) fn sums(&self, digest: &Digest) -> Result<Option<Sums>, rusqlite::Error> {
+        let mut statement =
+            self.0.prepare_cached("SELECT size, sums FROM blob WHERE digest = ?1")?;
+        let row = statement
+            .query_row(params![digest.as_bytes()], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        Ok(row.and_then(|(size, sums)| Sums::from_bytes(size, &sums)))
+    }
+
+    pub(crate) fn resolve(&self, alias: &AliasDigest) -> Result<Vec<Digest>, rusqlite::Error> {
+        let mut statement = self.0.prepare_cached(match alias {
+            AliasDigest::Md5(_) => "SELECT digest FROM blob WHERE md5 = ?1",
+            AliasDigest::Sha1(_) => "SELECT digest FROM blob WHERE sha1 = ?1",
+            AliasDigest::Sha256(_) => "SELECT digest FROM blob WHERE sha256 = ?1",
+        })?;
+        statement.query_map(params![alias.as_bytes()], digest_column)?.collect()
+    }
+
+    pub(crate) fn has_aliases(&self, digest: &Digest) -> Result<bool, rusqlite::Error> {
+        self.0
+            .prepare_cached("SELECT 1 FROM blob WHERE digest = ?1 AND md5 IS NOT NULL")?
+            .exists(params![digest.as_bytes()])
+    }
+
+    pub(crate) fn without_aliases(
+        &self,
+        after: Option<Digest>,
+    ) -> Result<Vec<Digest>, rusqlite::Error> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT digest FROM blob WHERE md5 IS NULL AND digest > ?1 ORDER BY digest LIMIT 1000",
+        )?;
+        statement.query_map(params![lower_bound(after.as_ref())], digest_column)?.collect()
+    }
+
+    pub(crate) fn blobs(
+        &self,
+        after: Option<Digest>,
+    ) -> Result<Vec<(Digest, u64)>, rusqlite::Error> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT digest, size FROM blob WHERE digest > ?1 ORDER BY digest LIMIT 1000",
+        )?;
+        statement
+            .query_map(params![lower_bound(after.as_ref())], |row| {
+                Ok((digest_column(row)?, row.get(1)?))
+            })?
+            .collect()
+    }
+
+    pub(crate) fn totals(&self) -> Result<Totals, rusqlite::Error> {
+        let sql = "SELECT count(*), coalesce(sum(size), 0), (SELECT count(*) FROM entry) FROM blob";
+        self.0.prepare_cached(sql)?.query_row([], |row| {
+            Ok(Totals { blobs: row.get(0)?, bytes: row.get(1)?, entries: row.get(2)? })
+        })
+    }
+}
+
+fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
+    match change {
+        Change::Blob { digest, sums } => connection
+            .prepare_cached(
+                "INSERT INTO blob (digest, size, sums) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (digest) DO UPDATE SET size = excluded.size, sums = excluded.sums",
+            )?
+            .execute(params![digest.as_bytes(), sums.size(), sums.to_bytes()])?,
+        Change::Aliases { digest, aliases } => connection
+            .prepare_cached("UPDATE blob SET md5 = ?2, sha1 = ?3, sha256 = ?4 WHERE digest = ?1")?
+            .execute(params![digest.as_bytes(), aliases.md5, aliases.sha1, aliases.sha256])?,
+        Change::NoBlob(digest) => connection
+            .prepare_cached("DELETE FROM blob WHERE digest = ?1")?
+            .execute(params![digest.as_bytes()])?,
+        Change::Entry { key, record, digest } => connection
+            .prepare_cached(
+                "INSERT INTO entry (key, id, received, digest, walk)
+                 VALUES (?1, ?2, ?3, ?4, (SELECT number FROM walk))
+                 ON CONFLICT (key, id)
+                 DO UPDATE SET received = excluded.received, walk = excluded.walk",
+            )?
+            .execute(params![
+                key.as_str(),
+                record.id.as_bytes(),
+                record.time.as_microseconds(),
+                digest.as_bytes()
+            ])?,
+        Change::NoEntry { key, record } => connection
+            .prepare_cached("DELETE FROM entry WHERE key = ?1 AND id = ?2")?
+            .execute(params![key.as_str(), record.id.as_bytes()])?,
+        Change::EntriesBegin => {
+            connection.prepare_cached("UPDATE walk SET number = number + 1")?.execute([])?
+        }
+        Change::EntriesEnd => connection
+            .prepare_cached("DELETE FROM entry WHERE walk < (SELECT number FROM walk)")?
+            .execute([])?,
+    };
+    Ok(())
+}
+
+fn digest_column(row: &rusqlite::Row<'_>) -> Result<Digest, rusqlite::Error> {
+    row.get(0).map(Digest::from_bytes)
+}
+
+/// Every digest is greater than the empty string of bytes.
+fn lower_bound(after: Option<&Digest>) -> &[u8] {
+    after.map_or(&[], |digest| digest.as_bytes().as_slice())
+}
+
+const VERSION: u32 = 1;
+
+/// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
+/// `walk` is the number of walks over the archive begun when it was last seen.
+const SCHEMA: &str = "
+BEGIN;
+CREATE TABLE blob (
+  row INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  size INTEGER NOT NULL,
+  md5 BLOB,
+  sha1 BLOB,
+  sha256 BLOB,
+  sums BLOB NOT NULL
+) STRICT;
+CREATE INDEX blob_md5 ON blob (md5);
+CREATE INDEX blob_sha1 ON blob (sha1);
+CREATE INDEX blob_sha256 ON blob (sha256);
+CREATE TABLE entry (
+  key TEXT NOT NULL,
+  id BLOB NOT NULL,
+  received INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  walk INTEGER NOT NULL,
+  PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_digest ON entry (digest);
+CREATE TABLE walk (number INTEGER NOT NULL) STRICT;
+INSERT INTO walk VALUES (0);
+COMMIT;
+";

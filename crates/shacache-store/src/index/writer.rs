@@ -1,0 +1,191 @@
+//! The one thread that writes the index. Owns batching and what happens when the file fails or
+//! vanishes: it is made anew, and the store is told that it lacks things.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::database::Database;
+use super::{Change, State, is_damage};
+use crate::error::{Chain, Fault, StoreError};
+
+/// What the thread is asked for, in order.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Change(Change),
+    Clear,
+    Flush(oneshot::Sender<()>),
+    /// A read failed: the file may have vanished, or is `damaged`.
+    ReadFailed {
+        damaged: bool,
+    },
+    /// The last one: the answer says whether the file is in place and whole.
+    Close(oneshot::Sender<bool>),
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    path: PathBuf,
+    database: Database,
+    /// Device and inode of the file that `database` leads to.
+    file: (u64, u64),
+    state: Arc<State>,
+}
+
+impl Writer {
+    /// Opens the file or makes it anew; says whether it is new.
+    pub(crate) fn open(path: &Path, state: Arc<State>) -> Result<(Self, bool), StoreError> {
+        let (database, is_new) = match Database::open_to_write(path) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                tracing::warn!(path = %path.display(), "the index has another version: made anew");
+                (make_anew(path)?, true)
+            }
+            Err(error) if is_damage(&error) => {
+                tracing::warn!(path = %path.display(), %error, "the index is damaged: made anew");
+                (make_anew(path)?, true)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let file = identity(path)?;
+        Ok((Self { path: path.to_owned(), database, file, state }, is_new))
+    }
+
+    /// Works until told to close.
+    pub(crate) fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+        let mut batch = Vec::with_capacity(BATCH_ROWS);
+        while let Some(message) = inbox.blocking_recv() {
+            let mut next = Some(message);
+            let opened = Instant::now();
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Change(change) => batch.push(change),
+                    Message::Clear => {
+                        self.write(&mut batch);
+                        self.clear();
+                    }
+                    Message::Flush(reply) => {
+                        self.write(&mut batch);
+                        // Whoever asked may have gone.
+                        let _ = reply.send(());
+                    }
+                    Message::ReadFailed { damaged: true } => self.replace("a read found damage"),
+                    Message::ReadFailed { damaged: false } => self.replace_if_vanished(),
+                    Message::Close(reply) => {
+                        self.write(&mut batch);
+                        self.close(reply);
+                        return;
+                    }
+                }
+                if batch.len() < BATCH_ROWS && opened.elapsed() < BATCH_TIME {
+                    next = inbox.try_recv().ok();
+                }
+            }
+            self.write(&mut batch);
+        }
+    }
+
+    fn write(&mut self, batch: &mut Vec<Change>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.replace_if_vanished();
+        let applied = self.database.apply(batch);
+        batch.clear();
+        self.judge(applied);
+    }
+
+    fn clear(&mut self) {
+        self.replace_if_vanished();
+        let cleared = self.database.clear();
+        self.judge(cleared);
+    }
+
+    fn close(self, reply: oneshot::Sender<bool>) {
+        let checkpoint = self.database.checkpoint();
+        if let Err(error) = &checkpoint {
+            tracing::warn!(%error, "the index was not closed orderly");
+        }
+        let in_place = identity(&self.path).is_ok_and(|file| file == self.file);
+        // Whoever asked waits for the thread's end too.
+        let _ = reply.send(in_place && checkpoint.is_ok());
+    }
+
+    /// A damaged file is replaced; after another failure, a full disk say, the file stays and what
+    /// it lacks is filled in later.
+    fn judge(&mut self, result: Result<(), rusqlite::Error>) {
+        match result {
+            Ok(()) => {}
+            Err(error) if is_damage(&error) => self.replace(&error.to_string()),
+            Err(error) => {
+                tracing::warn!(%error, "the index was not written");
+                self.lacks_things();
+            }
+        }
+    }
+
+    /// The folder may be deleted at any time.
+    fn replace_if_vanished(&mut self) {
+        if !identity(&self.path).is_ok_and(|file| file == self.file) {
+            self.replace("the file is not there any more");
+        }
+    }
+
+    /// Starts over with an empty file.
+    fn replace(&mut self, reason: &str) {
+        tracing::warn!(path = %self.path.display(), reason, "the index is made anew");
+        match make_anew(&self.path).and_then(|made| Ok((made, identity(&self.path)?))) {
+            Ok((database, file)) => {
+                self.database = database;
+                self.file = file;
+            }
+            Err(error) => tracing::error!(error = %Chain(&error), "no index can be made"),
+        }
+        self.state.generation.fetch_add(1, Ordering::AcqRel);
+        self.lacks_things();
+    }
+
+    fn lacks_things(&self) {
+        self.state.failures.fetch_add(1, Ordering::AcqRel);
+        self.state.complete.store(false, Ordering::Release);
+        self.state.stale.notify_one();
+    }
+}
+
+/// Removes what is left of the index and makes an empty one.
+fn make_anew(path: &Path) -> Result<Database, StoreError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        let file = PathBuf::from(file);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Fault::new("remove", &file, error).into());
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if let Some(folder) = path.parent() {
+        crate::durable::make_folder(folder)?;
+    }
+    match Database::open_to_write(path)? {
+        Some((database, _)) => Ok(database),
+        // A file made a moment ago has the version that it was made with.
+        None => Err(StoreError::Index(rusqlite::Error::InvalidQuery)),
+    }
+}
+
+fn identity(path: &Path) -> Result<(u64, u64), Fault> {
+    let found = fs::metadata(path).map_err(Fault::at("stat", path))?;
+    Ok((found.dev(), found.ino()))
+}
+
+const BATCH_ROWS: usize = 256;
+const BATCH_TIME: Duration = Duration::from_millis(10);

@@ -1,0 +1,171 @@
+//! The queue in front of [`Durable`]. Small files that wait together are published together, so
+//! that many clients share two syncs; a lone one, and every large one, takes its own. Owns the
+//! decision between the two and the health switch that a failed publish throws.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::durable::{Durable, Published, Temporary};
+use crate::error::{Fault, StoreError};
+use crate::health::HealthSwitch;
+
+/// Publishes files; the result is on disk when it answers.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    durable: Arc<Durable>,
+    health: Arc<HealthSwitch>,
+    queue: Mutex<Option<Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A small file on its way, and who waits for it.
+#[derive(Debug)]
+struct Job {
+    bytes: Bytes,
+    to: PathBuf,
+    reply: oneshot::Sender<Result<Published, Fault>>,
+}
+
+impl Publisher {
+    pub(crate) fn start(
+        durable: Arc<Durable>,
+        health: Arc<HealthSwitch>,
+    ) -> Result<Self, std::io::Error> {
+        let (queue, jobs) = mpsc::channel();
+        let (worker, switch) = (Arc::clone(&durable), Arc::clone(&health));
+        let thread = std::thread::Builder::new()
+            .name("publish".into())
+            .spawn(move || publish_all(&worker, &switch, &jobs))?;
+        Ok(Self {
+            durable,
+            health,
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(crate) fn durable(&self) -> &Arc<Durable> {
+        &self.durable
+    }
+
+    /// Errors when writes are refused.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.health.check()
+    }
+
+    /// An empty file to be written and published. Blocking.
+    pub(crate) fn temporary(&self) -> Result<Temporary, StoreError> {
+        Ok(self.judged(self.durable.temporary())?)
+    }
+
+    /// Adds bytes to a file that is to be published. Blocking.
+    pub(crate) fn write(&self, file: &mut Temporary, bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(self.judged(file.write_all(bytes))?)
+    }
+
+    /// Publishes bytes that are small enough to be held in memory.
+    pub(crate) async fn publish(&self, bytes: Bytes, to: PathBuf) -> Result<Published, StoreError> {
+        self.health.check()?;
+        let (reply, answer) = oneshot::channel();
+        match &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(queue) => queue.send(Job { bytes, to, reply }).map_err(|_| StoreError::Closed)?,
+            None => return Err(StoreError::Closed),
+        }
+        Ok(answer.await.map_err(|_| StoreError::Closed)??)
+    }
+
+    /// Publishes a file that is written already. Blocking.
+    pub(crate) fn publish_temporary(
+        &self,
+        file: Temporary,
+        to: &Path,
+    ) -> Result<Published, StoreError> {
+        self.health.check()?;
+        Ok(self.judged(self.durable.publish(file, to))?)
+    }
+
+    /// Makes a file durable that is there already. Blocking.
+    pub(crate) fn sync_existing(&self, path: &Path) -> Result<(), StoreError> {
+        self.health.check()?;
+        Ok(self.judged(self.durable.sync_existing(path))?)
+    }
+
+    /// Finishes what waits and refuses what comes. Blocking.
+    pub(crate) fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the publishing thread had panicked");
+        }
+    }
+
+    fn judged<T>(&self, result: Result<T, Fault>) -> Result<T, Fault> {
+        result.inspect_err(|fault| self.health.judge(fault))
+    }
+}
+
+/// The thread: takes whatever waits, and publishes it one by one or as a group.
+fn publish_all(durable: &Durable, health: &HealthSwitch, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut waiting = vec![first];
+        waiting.extend(jobs.try_iter().take(GROUP_MAX - 1));
+        if waiting.len() >= GROUP_MIN {
+            publish_group(durable, health, waiting);
+        } else {
+            for job in waiting {
+                let result = publish_one(durable, &job);
+                reply(health, job, result);
+            }
+        }
+    }
+}
+
+fn publish_one(durable: &Durable, job: &Job) -> Result<Published, Fault> {
+    let mut file = durable.temporary()?;
+    file.write_all(&job.bytes)?;
+    durable.publish(file, &job.to)
+}
+
+/// One publish per name: whoever sends the same name as another shares its outcome, because equal
+/// names have equal bytes.
+fn publish_group(durable: &Durable, health: &HealthSwitch, jobs: Vec<Job>) {
+    let mut names: HashMap<&PathBuf, usize> = HashMap::with_capacity(jobs.len());
+    let mut files = Vec::with_capacity(jobs.len());
+    let mut file_of_job = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let at = *names.entry(&job.to).or_insert_with(|| {
+            files.push((&job.bytes[..], job.to.as_path()));
+            files.len() - 1
+        });
+        file_of_job.push(at);
+    }
+    let result = durable.publish_group(&files);
+    drop(files);
+    for (job, at) in jobs.into_iter().zip(file_of_job) {
+        let own = match &result {
+            Ok(published) => Ok(published[at]),
+            Err(fault) => Err(fault.clone()),
+        };
+        reply(health, job, own);
+    }
+}
+
+fn reply(health: &HealthSwitch, job: Job, result: Result<Published, Fault>) {
+    if let Err(fault) = &result {
+        health.judge(fault);
+    }
+    // Whoever waited may have hung up since; the file stays published.
+    let _ = job.reply.send(result);
+}
+
+/// From how many waiting files on two `syncfs` are cheaper than the syncs of each.
+const GROUP_MIN: usize = 4;
+const GROUP_MAX: usize = 256;

@@ -1,0 +1,131 @@
+//! Points in time as the archive spells them: UTC to the microsecond, in a form that sorts as text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+/// Microseconds since 1970-01-01T00:00:00Z, spelled `20261122T151200.123456Z` (ISO 8601 basic
+/// format). Years 0 to 9999, so text order is time order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Timestamp(i64);
+
+impl Timestamp {
+    /// The present.
+    #[must_use]
+    pub(crate) fn now() -> Self {
+        Self(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// One microsecond later.
+    #[must_use]
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub(crate) fn as_microseconds(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values come from the clock or from a parsed text: both lie within jiff's range.
+        let time = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
+        let civil = Offset::UTC.to_datetime(time);
+        write!(
+            f,
+            "{:04}{:02}{:02}T{:02}{:02}{:02}.{:06}Z",
+            civil.year(),
+            civil.month(),
+            civil.day(),
+            civil.hour(),
+            civil.minute(),
+            civil.second(),
+            civil.subsec_nanosecond() / 1000
+        )
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let digits = |from: usize, len: usize| -> Result<i32, TimestampError> {
+            let part = text.get(from..from + len).ok_or(TimestampError)?;
+            if !part.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(TimestampError);
+            }
+            part.parse().map_err(|_| TimestampError)
+        };
+        let fixed = |at: usize, expected: u8| text.as_bytes().get(at) == Some(&expected);
+        if text.len() != TEXT_LEN || !fixed(8, b'T') || !fixed(15, b'.') || !fixed(22, b'Z') {
+            return Err(TimestampError);
+        }
+        let small =
+            |from| digits(from, 2).and_then(|n| i8::try_from(n).map_err(|_| TimestampError));
+        let civil = DateTime::new(
+            digits(0, 4)?.try_into().map_err(|_| TimestampError)?,
+            small(4)?,
+            small(6)?,
+            small(9)?,
+            small(11)?,
+            small(13)?,
+            digits(16, 6)? * 1000,
+        )
+        .map_err(|_| TimestampError)?;
+        let time = Offset::UTC.to_timestamp(civil).map_err(|_| TimestampError)?;
+        Ok(Self(time.as_microsecond()))
+    }
+}
+
+/// A text is not a time in the archive's spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is spelled 20261122T151200.123456Z")]
+pub(crate) struct TimestampError;
+
+const TEXT_LEN: usize = 23;
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_the_documented_form() {
+        let time: Timestamp = "20261122T151200.123456Z".parse().expect("the documented form");
+        assert_eq!(time.as_microseconds(), 1_795_360_320_123_456);
+        assert_eq!(time.to_string(), "20261122T151200.123456Z");
+    }
+
+    #[test]
+    fn refuses_other_forms() {
+        for text in [
+            "",
+            "20261122T151200Z",
+            "20261322T151200.123456Z",
+            "20261122T151200.12345 Z",
+            "+0261122T151200.123456Z",
+            "20261122t151200.123456Z",
+            "2026112éT15200.123456Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips_and_sorts_by_time(
+            a in 0_i64..4_102_444_800_000_000,
+            b in 0_i64..4_102_444_800_000_000,
+        ) {
+            let (a, b) = (Timestamp(a), Timestamp(b));
+            prop_assert_eq!(a.to_string().parse::<Timestamp>(), Ok(a));
+            prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+"""Whether the long tier was asked for; set once by the runner, before any test starts."""
+
+LONG = False
