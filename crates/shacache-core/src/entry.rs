@@ -171,7 +171,7 @@ fn digest_named_by(metadata: &Object) -> Result<Digest, EntryError> {
     let Value::String(text) = value else {
         return Err(EntryError::DigestNotAString { found: value.kind() });
     };
-    Ok(text.to_str_lossy().parse()?)
+    text.to_str_lossy().parse().map_err(EntryError::Digest)
 }
 
 const METADATA_READER: Reader = Reader::new().duplicate_keys(DuplicateKeys::Refuse);

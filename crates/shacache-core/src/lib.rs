@@ -6,3 +6,7 @@ pub mod entry;
 pub mod json;
 pub mod key;
 pub mod signature;
+pub mod trust;
+pub mod wire;
+
+mod base64;

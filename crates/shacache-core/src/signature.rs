@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
 
-use data_encoding::{BASE64, Encoding};
+use data_encoding::BASE64;
+
+use crate::base64;
 
 /// A signature as received; empty for an unsigned entry.
 ///
@@ -64,14 +65,7 @@ impl FromStr for Signature {
     type Err = SignatureError;
 
     fn from_str(text: &str) -> Result<Self, SignatureError> {
-        let is_white_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
-        let packed: Vec<u8> = text.bytes().filter(|byte| !is_white_space(byte)).collect();
-        // The decoder would take a second base64 text after the padding; Python would drop it.
-        let padding_at = packed.iter().position(|byte| *byte == b'=').unwrap_or(packed.len());
-        if packed[padding_at..].iter().any(|byte| *byte != b'=') {
-            return Err(SignatureError);
-        }
-        let bytes = LOOSE_END.decode(&packed).map_err(|_| SignatureError)?;
+        let bytes = base64::decode(text).ok_or(SignatureError)?;
         Ok(Self { text: text.into(), bytes: bytes.into() })
     }
 }
@@ -81,9 +75,40 @@ impl FromStr for Signature {
 #[error("a signature is base64 text, with nothing else in it but white space")]
 pub struct SignatureError;
 
-/// Base64 that does not look at the bits after the last byte.
-static LOOSE_END: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut base64 = BASE64.specification();
-    base64.check_trailing_bits = false;
-    base64.encoding().expect("BASE64 with a check less is an encoding")
-});
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::any;
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    #[test]
+    fn wrapped_text_stays_as_received() {
+        let text = "Zm9v\nYmFy\n";
+        let signature: Signature = text.parse().unwrap();
+        assert_eq!(signature.text(), text);
+        assert_eq!(signature.bytes(), b"foobar");
+    }
+
+    #[test]
+    fn empty_text_is_no_signature() {
+        assert_eq!("".parse(), Ok(Signature::none()));
+        assert!(Signature::none().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_round_trip(bytes in any::<Vec<u8>>()) {
+            let signature = Signature::from_bytes(&bytes);
+            prop_assert_eq!(signature.bytes(), &*bytes);
+            prop_assert_eq!(signature.text().parse(), Ok(signature));
+        }
+
+        #[test]
+        fn accepted_text_is_kept(text in r"[A-Za-z0-9+/]{0,8}={0,2}[ \n]?") {
+            if let Ok(signature) = text.parse::<Signature>() {
+                prop_assert_eq!(signature.to_string(), text);
+            }
+        }
+    }
+}

@@ -152,14 +152,18 @@ impl BlobStore {
         self.0.new_blobs.flush().await;
     }
 
-    /// Checks a whole blob against its name and records what the index should know of it. `None`
-    /// when it is not there, or was damaged and is in quarantine now.
-    pub(crate) async fn inspect(&self, digest: &Digest) -> Result<Option<Arc<Sums>>, StoreError> {
+    /// Tells the index of a blob that it does not list, after a look at the whole blob unless its
+    /// checksums are known from elsewhere. `None` when it is not there, or was damaged and is in
+    /// quarantine now.
+    pub(crate) async fn list(&self, digest: &Digest) -> Result<Option<Arc<Sums>>, StoreError> {
         let Some(blob) = self.get(digest).await? else {
             return Ok(None);
         };
         match blob.whole_sums().await {
-            Ok(sums) => Ok(Some(sums)),
+            Ok(sums) => {
+                self.0.know(digest, &sums);
+                Ok(Some(sums))
+            }
             Err(StoreError::Damaged(_)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::durable::{make_folder, sync_folder};
 use crate::error::{Fault, StoreError};
@@ -14,8 +15,8 @@ use crate::layout::{FORMAT, Layout};
 #[derive(Debug)]
 pub(crate) struct DataDir {
     layout: Layout,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Locked as long as it is there.
+    lock: Mutex<Option<File>>,
     was_clean: bool,
 }
 
@@ -32,7 +33,7 @@ impl DataDir {
         check_file_system(&layout)?;
         let was_clean = take_clean_marker(&layout)?;
         empty(&layout.temporary())?;
-        Ok(Self { layout, _lock: lock, was_clean })
+        Ok(Self { layout, lock: Mutex::new(Some(lock)), was_clean })
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -44,12 +45,16 @@ impl DataDir {
         self.was_clean
     }
 
-    /// Says that this run ended orderly.
-    pub(crate) fn mark_clean(&self) -> Result<(), StoreError> {
-        let path = self.layout.clean_marker();
-        let file = File::create(&path).map_err(Fault::at("create", &path))?;
-        file.sync_all().map_err(Fault::at("fsync", &path))?;
-        Ok(sync_folder(&self.layout.index())?)
+    /// Ends this run, with the marker of an orderly end if it `is_clean`, and gives up the lock.
+    pub(crate) fn close(&self, is_clean: bool) -> Result<(), StoreError> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if lock.is_some() && is_clean {
+            let path = self.layout.clean_marker();
+            let file = File::create(&path).map_err(Fault::at("create", &path))?;
+            file.sync_all().map_err(Fault::at("fsync", &path))?;
+            sync_folder(&self.layout.index())?;
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Fault;
+use crate::timestamp::Timestamp;
 
 /// Publishes files below one root folder.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Durable {
     root: PathBuf,
     temporary: PathBuf,
     file_system: File,
+    /// Tells the temporary files of this run from those of a process that is just ending.
+    run: Timestamp,
     next_temporary: AtomicU64,
     /// Folders whose own names are on disk, all the way down from the root.
     known: Mutex<HashSet<PathBuf>>,
@@ -54,6 +57,7 @@ impl Durable {
             root: root.to_owned(),
             temporary: temporary.to_owned(),
             file_system: File::open(root).map_err(Fault::at("open", root))?,
+            run: Timestamp::now(),
             next_temporary: AtomicU64::new(0),
             known: Mutex::default(),
             pending: Mutex::default(),
@@ -65,7 +69,7 @@ impl Durable {
     /// An empty file in `tmp/`, gone again when dropped unpublished.
     pub(crate) fn temporary(&self) -> Result<Temporary, Fault> {
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let path = self.temporary.join(number.to_string());
+        let path = self.temporary.join(format!("{}-{number}", self.run));
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)

@@ -48,8 +48,10 @@ pub(crate) enum Change {
     Entry { key: Key, record: RecordName, digest: Digest },
     /// An entry is no longer listed.
     NoEntry { key: Key, record: RecordName },
-    /// Every entry that is there follows.
-    NoEntries,
+    /// Every entry that is there follows…
+    EntriesBegin,
+    /// …and has followed: those listed before and not since are gone.
+    EntriesEnd,
 }
 
 /// Numbers of what the index lists.
@@ -195,16 +197,21 @@ impl Index {
         done.blocking_recv().unwrap_or(false) && self.is_complete()
     }
 
+    /// Runs a query, a second time if the first found no usable file and the writer made one.
     async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
-        F: FnOnce(&Database) -> Result<T, rusqlite::Error> + Send + 'static,
+        F: Fn(&Database) -> Result<T, rusqlite::Error> + Clone + Send + 'static,
         T: Send + 'static,
     {
-        let answer = self.readers.read(query).await;
-        if let Err(StoreError::Index(error)) = &answer {
-            self.send(Message::ReadFailed { damaged: is_damage(error) });
+        match self.readers.read(query.clone()).await {
+            Err(StoreError::Index(error)) => {
+                tracing::warn!(%error, "the index was not read");
+                self.send(Message::ReadFailed { damaged: is_damage(&error) });
+                self.flush().await;
+                self.readers.read(query).await
+            }
+            answer => answer,
         }
-        answer
     }
 
     fn send(&self, message: Message) {

@@ -84,6 +84,7 @@ struct Shared {
     walking: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
     aliases: Mutex<Option<JoinHandle<()>>>,
+    tending: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 /// Numbers since the store was opened, for an operator to watch.
@@ -151,6 +152,7 @@ impl Store {
             walking: tokio::sync::Mutex::default(),
             stop,
             aliases: Mutex::new(Some(aliases)),
+            tending: Mutex::default(),
         })))
     }
 
@@ -190,6 +192,12 @@ impl Store {
         self.0.index.totals().await
     }
 
+    /// Whether the index lists all that the archive holds.
+    #[must_use]
+    pub fn is_indexed(&self) -> bool {
+        self.0.index.is_complete()
+    }
+
     /// Makes the index anew from the archive. Requests are served meanwhile. When this returns,
     /// everything in the archive is in the index, the other digests of blobs included.
     ///
@@ -207,31 +215,19 @@ impl Store {
     /// failure of the index on, until the store is closed.
     pub fn tend(&self) {
         let store = self.clone();
-        tokio::spawn(async move {
+        let tending = tokio::spawn(async move {
             let mut stopped = store.0.stop.subscribe();
             tokio::select! {
                 () = store.reconcile_when_needed() => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
+        *self.0.tending.lock().unwrap_or_else(PoisonError::into_inner) = Some(tending);
     }
 
     async fn reconcile_when_needed(&self) {
         loop {
-            if !self.0.index.is_complete() {
-                let _walking = self.0.walking.lock().await;
-                match self.0.reindexer.reconcile().await {
-                    Ok(found) => tracing::info!(
-                        blobs = found.blobs,
-                        entries = found.entries,
-                        damaged = found.damaged,
-                        "the index is in step with the archive"
-                    ),
-                    Err(error) => {
-                        tracing::error!(error = %Chain(&error), "the archive cannot be walked");
-                    }
-                }
-            }
+            self.reconcile_if_needed().await;
             if self.0.index.is_complete() {
                 self.0.index.stale().await;
             } else {
@@ -240,13 +236,38 @@ impl Store {
         }
     }
 
-    /// Finishes what is under way and marks the data folder clean. Nothing is accepted afterwards.
+    async fn reconcile_if_needed(&self) {
+        let _walking = self.0.walking.lock().await;
+        if self.0.index.is_complete() {
+            return;
+        }
+        match self.0.reindexer.reconcile().await {
+            Ok(found) => tracing::info!(
+                blobs = found.blobs,
+                entries = found.entries,
+                damaged = found.damaged,
+                "the index is in step with the archive"
+            ),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the archive cannot be walked");
+            }
+        }
+    }
+
+    /// Finishes what is under way, marks the data folder clean and gives up its lock. Nothing is
+    /// accepted afterwards.
     ///
     /// # Errors
     /// When the marker cannot be written: the next start will sync and reconcile, no more.
     pub async fn close(&self) -> Result<(), StoreError> {
         // Everybody who listens may have ended already.
         let _ = self.0.stop.send(true);
+        let tending = self.0.tending.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tending) = tending
+            && let Err(error) = tending.await
+        {
+            tracing::error!(%error, "the comparison of index and archive had panicked");
+        }
         let shared = Arc::clone(&self.0);
         blocking::blocking(move || shared.close()).await
     }
@@ -262,10 +283,8 @@ impl Shared {
             tracing::error!("the thread for other digests had panicked");
         }
         let complete = self.index.close();
-        if complete && self.health.health() == Health::Healthy {
-            self.data_dir.mark_clean()?;
-        }
-        Ok(())
+        let is_clean = complete && self.health.health() == Health::Healthy;
+        self.data_dir.close(is_clean)
     }
 }
 

@@ -62,12 +62,13 @@ impl Reindexer {
                 self.walk_blobs(folder, &mut found).await?;
             }
         }
-        self.index.record(Change::NoEntries);
+        self.index.record(Change::EntriesBegin);
         for folder in folders(self.layout.entries()).await? {
             for folder in folders(folder).await? {
                 self.walk_entries(folder, &mut found).await?;
             }
         }
+        self.index.record(Change::EntriesEnd);
         Ok(found)
     }
 
@@ -92,7 +93,7 @@ impl Reindexer {
         for digest in blocking(move || digests(&folder)).await? {
             let sums = match self.index.sums(&digest).await? {
                 Some(sums) => Some(Arc::new(sums)),
-                None => self.blobs.inspect(&digest).await?,
+                None => self.blobs.list(&digest).await?,
             };
             match sums {
                 Some(sums) => {

@@ -57,6 +57,15 @@ pub enum AnyDigest {
     Alias(AliasDigest),
 }
 
+impl fmt::Display for AnyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sha512(digest) => digest.fmt(f),
+            Self::Alias(alias) => alias.fmt(f),
+        }
+    }
+}
+
 impl FromStr for AnyDigest {
     type Err = AnyDigestError;
 
@@ -154,5 +163,63 @@ impl Default for AliasHasher {
 impl fmt::Debug for AliasHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AliasHasher")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::any;
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn aliases_of(pieces: &[&[u8]]) -> Aliases {
+        let mut hasher = AliasHasher::new();
+        pieces.iter().for_each(|piece| hasher.update(piece));
+        hasher.finish()
+    }
+
+    #[test]
+    fn match_the_published_vectors() {
+        let published = [
+            "900150983cd24fb0d6963f7d28e17f72",
+            "a9993e364706816aba3e25717850c26c9cd0d89d",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ];
+        assert_eq!(aliases_of(&[b"abc"]).all().map(|alias| alias.to_string()), published);
+        assert_eq!(aliases_of(&[b"a", b"", b"bc"]), aliases_of(&[b"abc"]));
+    }
+
+    #[test]
+    fn the_length_tells_the_kind() {
+        let kind = |digits: usize| "0".repeat(digits).parse::<AnyDigest>();
+        assert!(matches!(kind(32), Ok(AnyDigest::Alias(AliasDigest::Md5(_)))));
+        assert!(matches!(kind(40), Ok(AnyDigest::Alias(AliasDigest::Sha1(_)))));
+        assert!(matches!(kind(64), Ok(AnyDigest::Alias(AliasDigest::Sha256(_)))));
+        assert!(matches!(kind(128), Ok(AnyDigest::Sha512(_))));
+        assert_eq!(kind(127), Err(AnyDigestError::Length { found: 127 }));
+        assert_eq!(kind(0), Err(AnyDigestError::Length { found: 0 }));
+    }
+
+    #[test]
+    fn only_sha256_is_not_weak() {
+        let weak = aliases_of(&[]).all().map(|alias| alias.is_weak());
+        assert_eq!(weak, [true, true, false]);
+    }
+
+    proptest! {
+        #[test]
+        fn texts_read_back_in_lower_case(
+            text in "([0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64}|[0-9a-fA-F]{128})",
+        ) {
+            let digest: AnyDigest = text.parse().unwrap();
+            prop_assert_eq!(digest.to_string(), text.to_ascii_lowercase());
+        }
+
+        #[test]
+        fn other_texts_are_refused(text in any::<String>(), junk in "[^0-9a-fA-F]", digits in "[0-9a-f]{31}") {
+            prop_assert_eq!(text.parse::<AnyDigest>().is_ok(), false);
+            prop_assert_eq!((digits + &junk).parse::<AnyDigest>().is_ok(), false);
+        }
     }
 }

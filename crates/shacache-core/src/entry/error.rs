@@ -11,7 +11,6 @@ use crate::signature::SignatureError;
 
 /// Why a body is not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum EntryError {
     /// The body is longer than [`SignedEntry::MAX_BODY_BYTES`].
     #[error("an entry has at most {max} bytes, not {found}", max = SignedEntry::MAX_BODY_BYTES)]
@@ -74,7 +73,7 @@ pub enum EntryError {
     },
     /// The digest in the metadata is no SHA-512.
     #[error("sha512 in the metadata: {0}")]
-    Digest(#[from] DigestError),
+    Digest(DigestError),
 }
 
 /// One of the two elements of an entry.

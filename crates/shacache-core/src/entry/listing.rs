@@ -171,3 +171,99 @@ impl Splitter<'_> {
         self.bytes.get(self.at).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::any;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::digest::Digest;
+
+    fn entry(file: &str) -> SignedEntry {
+        let digest = Digest::of(b"");
+        SignedEntry::from_texts(&format!(r#"{{"sha512": "{digest}", "file": "{file}"}}"#), "Zm9v")
+            .unwrap()
+    }
+
+    /// The bodies of the good items, `None` for the bad ones.
+    fn bodies(text: &str) -> Vec<Option<String>> {
+        let listing = Listing::read(text.as_bytes(), usize::MAX).unwrap();
+        listing.entries().map(|entry| Some(entry.ok()?.body().into())).collect()
+    }
+
+    fn refusal(text: &str) -> ListingError {
+        Listing::read(text.as_bytes(), usize::MAX).expect_err("no listing")
+    }
+
+    #[test]
+    fn entries_come_in_order_with_their_exact_bodies() {
+        let (first, second) = (entry("a"), entry("b"));
+        let text = format!(" [\n{} ,{}\t]\n", first.body(), second.body());
+        assert_eq!(bodies(&text), [Some(first.body().into()), Some(second.body().into())]);
+        assert_eq!(bodies(" [ ] "), []);
+    }
+
+    #[test]
+    fn bad_items_spoil_no_other() {
+        let good = entry("good").body().to_owned();
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let bad = [
+            "null",
+            "1",
+            "\"[\"",
+            "[]",
+            "[[]]",
+            "{\"a\":1,\"a\":2}",
+            "[\"{}\", \"\"]",
+            "[1 2]",
+            "[\"\\x\"]",
+            "[}",
+            "1e",
+            "nonsense",
+            &deep,
+        ];
+        for bad in bad {
+            let text = format!("[{bad}, {good}, {bad}]");
+            assert_eq!(bodies(&text), [None, Some(good.clone()), None], "{bad:.20}");
+        }
+        let large = format!("[\"{}\"]", "a".repeat(SignedEntry::MAX_BODY_BYTES));
+        assert_eq!(bodies(&format!("[{large},{good}]")), [None, Some(good)]);
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused_whole() {
+        assert_eq!(refusal(""), ListingError::NotAList);
+        assert_eq!(refusal("<html>"), ListingError::NotAList);
+        assert_eq!(refusal("{}"), ListingError::NotAList);
+        assert_eq!(refusal("[[]"), ListingError::Unfinished);
+        assert_eq!(refusal("[[1, \"]"), ListingError::Unfinished);
+        assert_eq!(refusal("[["), ListingError::Unfinished);
+        assert_eq!(refusal("["), ListingError::NoItem { at: 1 });
+        assert_eq!(refusal("[[],]"), ListingError::NoItem { at: 4 });
+        assert_eq!(refusal("[,[]]"), ListingError::NoItem { at: 1 });
+        assert_eq!(refusal("[[] []]"), ListingError::NoComma { at: 4 });
+        assert_eq!(refusal("[[]}"), ListingError::NoComma { at: 3 });
+        assert_eq!(refusal("[[]] x"), ListingError::ExtraData { at: 5 });
+        assert!(matches!(Listing::read(b"[\xff]", 10), Err(ListingError::NotUtf8(_))));
+    }
+
+    #[test]
+    fn size_is_limited_by_the_caller() {
+        assert!(Listing::read(b"[ ]", 3).is_ok());
+        let refused = Listing::read(b"[  ]", 3).expect_err("too large");
+        assert_eq!(refused, ListingError::TooLarge { max: 3 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_listing_or_refused(bytes in any::<Vec<u8>>(), text in r#"[\[\]{},:"\\a1 ]{0,40}"#) {
+            for bytes in [&*bytes, text.as_bytes()] {
+                if let Ok(listing) = Listing::read(bytes, bytes.len()) {
+                    prop_assert_eq!(listing.entries().len(), listing.len());
+                    prop_assert!(listing.entries().all(|entry| entry.is_err()));
+                }
+            }
+        }
+    }
+}

@@ -114,8 +114,7 @@ pub(super) fn push_float(out: &mut String, float: f64) {
     if float.is_infinite() {
         return out.push_str("Infinity");
     }
-    // The fewest digits that read back as the same float, in both languages.
-    let scientific = format!("{:e}", float.abs());
+    let scientific = shortest(float.abs());
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let digits = mantissa.replace('.', "");
     // Digits before the decimal point; none and zeros after it when not positive.
@@ -145,4 +144,15 @@ pub(super) fn push_float(out: &mut String, float: f64) {
             out.push_str(&format!("{:02}", exponent.unsigned_abs()));
         }
     }
+}
+
+/// The fewest digits that read back as the same float, as Python chooses them: the nearest to the
+/// exact value and, of two that are as near, the even one. Rust chooses as few, but its choice
+/// between two is another.
+fn shortest(float: f64) -> String {
+    let scientific = format!("{float:e}");
+    let digits = scientific.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit);
+    let nearest = format!("{float:.*e}", digits.count().saturating_sub(1));
+    // Just above a power of two the nearest can be a neighbour's.
+    if nearest.parse() == Ok(float) { nearest } else { scientific }
 }

@@ -12,7 +12,7 @@ use super::Key;
 ///
 /// The bytes `a-z 0-9 . _ = @ , + -` stand for themselves, except a leading dot; every other byte
 /// is `%` and two lower-case hex digits. A name that would be longer than [`KeyFileName::MAX_BYTES`]
-/// is `%sha256-<hex of SHA-256(key)>`, which no other key can give.
+/// is `%sha256-<hex of SHA-256(key)>`, which no other key can give because `s` is no hex digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyFileName {
     fan_out: Box<str>,
@@ -49,7 +49,7 @@ impl KeyFileName {
         let key = Key::from_path(name.as_bytes()).ok()?;
         // Only the one spelling that encoding gives is a name: anything else would let two folders
         // stand for one key.
-        (*key.file_name().name == *name && !name.starts_with(DIGEST_PREFIX)).then_some(key)
+        (*key.file_name().name == *name).then_some(key)
     }
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for KeyFileName {
 }
 
 impl Key {
-    /// The name of this key's folder in the archive.
+    /// Where the archive keeps this key's entries. [`KeyFileName`] has the rule.
     #[must_use]
     pub fn file_name(&self) -> KeyFileName {
         let hash = HEXLOWER.encode(digest(&SHA256, self.as_str().as_bytes()).as_ref());
@@ -85,3 +85,74 @@ impl Key {
 }
 
 const DIGEST_PREFIX: &str = "%sha256-";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any, prop_oneof};
+    use proptest::sample::Index;
+    use proptest::{prop_assert, prop_assert_eq, prop_assert_ne, proptest};
+
+    use super::*;
+
+    fn keys() -> impl Strategy<Value = Key> {
+        let text =
+            prop_oneof!["[ -~]{1,300}", "[^\\x00-\\x1f\\x7f]{1,120}", "[./%a-fA-F0-9]{1,12}"];
+        text.prop_filter_map("a key", |text| text.parse().ok())
+    }
+
+    #[test]
+    fn other_spellings_decode_to_nothing() {
+        for name in ["A", "%41", "a%2F", "%61", ".a", "a%", "%", "", "a/b", "%2e%2e", "é"] {
+            let expected = (name == "%41").then(|| "A".parse().unwrap());
+            assert_eq!(KeyFileName::decode(name), expected, "{name}");
+        }
+        assert_eq!(KeyFileName::decode(&"a".repeat(201)), None);
+        assert_eq!(KeyFileName::decode(&format!("%sha256-{}", "0".repeat(64))), None);
+    }
+
+    proptest! {
+        #[test]
+        fn names_decode_to_their_keys(key in keys()) {
+            let name = key.file_name();
+            let expected = (!name.is_digest()).then_some(key);
+            prop_assert_eq!(KeyFileName::decode(name.name()), expected);
+        }
+
+        #[test]
+        fn names_suit_every_file_system(key in keys()) {
+            let name = key.file_name();
+            prop_assert!((1..=KeyFileName::MAX_BYTES).contains(&name.name().len()));
+            prop_assert!(!name.name().starts_with('.'));
+            prop_assert!(!name.name().contains('/'));
+            prop_assert_eq!(name.name(), name.name().to_ascii_lowercase());
+            prop_assert_eq!(name.fan_out().len(), 2);
+        }
+
+        #[test]
+        fn names_of_keys_that_differ_in_case_differ(key in keys(), at in any::<Index>()) {
+            let mut text: Vec<char> = key.as_str().chars().collect();
+            let letter = at.get(&text);
+            let swapped = if letter.is_ascii_uppercase() {
+                letter.to_ascii_lowercase()
+            } else {
+                letter.to_ascii_uppercase()
+            };
+            let at = at.index(text.len());
+            text[at] = swapped;
+            let other: Key = String::from_iter(text).parse().unwrap();
+            if other != key {
+                prop_assert_ne!(
+                    key.file_name().to_string().to_ascii_lowercase(),
+                    other.file_name().to_string().to_ascii_lowercase()
+                );
+            }
+        }
+
+        #[test]
+        fn anything_decodes_to_its_one_key_or_to_nothing(name in "[%a-f0-9A-F./]{0,20}") {
+            if let Some(key) = KeyFileName::decode(&name) {
+                prop_assert_eq!(key.file_name().name.into_string(), name);
+            }
+        }
+    }
+}

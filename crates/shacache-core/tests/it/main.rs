@@ -1,1 +1,8 @@
-//! Integration tests of this crate, one module per matter.
+//! Integration tests of this crate, one module per matter. They judge it by the programs it has to
+//! agree with: `python3` (3.11 or later) and `openssl` have to be installed.
+
+mod base64_like_python;
+mod golden_entries;
+mod json_like_python;
+mod key_names;
+mod python;

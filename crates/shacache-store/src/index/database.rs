@@ -132,8 +132,10 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
             .execute(params![digest.as_bytes()])?,
         Change::Entry { key, record, digest } => connection
             .prepare_cached(
-                "INSERT INTO entry (key, id, received, digest) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (key, id) DO UPDATE SET received = min(received, excluded.received)",
+                "INSERT INTO entry (key, id, received, digest, walk)
+                 VALUES (?1, ?2, ?3, ?4, (SELECT number FROM walk))
+                 ON CONFLICT (key, id)
+                 DO UPDATE SET received = excluded.received, walk = excluded.walk",
             )?
             .execute(params![
                 key.as_str(),
@@ -144,7 +146,12 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
         Change::NoEntry { key, record } => connection
             .prepare_cached("DELETE FROM entry WHERE key = ?1 AND id = ?2")?
             .execute(params![key.as_str(), record.id.as_bytes()])?,
-        Change::NoEntries => connection.prepare_cached("DELETE FROM entry")?.execute([])?,
+        Change::EntriesBegin => {
+            connection.prepare_cached("UPDATE walk SET number = number + 1")?.execute([])?
+        }
+        Change::EntriesEnd => connection
+            .prepare_cached("DELETE FROM entry WHERE walk < (SELECT number FROM walk)")?
+            .execute([])?,
     };
     Ok(())
 }
@@ -160,7 +167,8 @@ fn lower_bound(after: Option<&Digest>) -> &[u8] {
 
 const VERSION: u32 = 1;
 
-/// A blob's row comes with its sums; the other digests follow when they are computed.
+/// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
+/// `walk` is the number of walks over the archive begun when it was last seen.
 const SCHEMA: &str = "
 BEGIN;
 CREATE TABLE blob (
@@ -180,8 +188,11 @@ CREATE TABLE entry (
   id BLOB NOT NULL,
   received INTEGER NOT NULL,
   digest BLOB NOT NULL,
+  walk INTEGER NOT NULL,
   PRIMARY KEY (key, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_digest ON entry (digest);
+CREATE TABLE walk (number INTEGER NOT NULL) STRICT;
+INSERT INTO walk VALUES (0);
 COMMIT;
 ";

@@ -1,1 +1,12 @@
 //! Integration tests of the store, one module per matter.
+
+/// What every kind of archive promises, run through each of them.
+mod contract;
+/// What a damaged or foreign file in the archive does.
+mod damage;
+/// The files in the archive: names, content, format.
+mod format;
+/// Opening, closing, locking, and what an unclean stop leaves.
+mod lifecycle;
+/// A store in a folder of its own.
+mod subject;

@@ -1,0 +1,50 @@
+//! `shacache list`: the entries of a key that may be believed, as a table or as the JSON that the
+//! old tool prints.
+
+use std::process::ExitCode;
+
+use shacache_client::Subject;
+use shacache_client::selection::Selected;
+use shacache_core::json::{Object, Value};
+
+use crate::args::ListArgs;
+use crate::talk::Talk;
+use crate::terminal::escaped;
+use crate::{connection, output};
+
+/// Lists the entries of one key.
+pub(crate) async fn run(args: &ListArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    let subject = subject(args)?;
+    let client = connection::open(&args.server, talk)?;
+    let selection = connection::selection(&args.trust, args.filter.clone());
+    let selected = client.select(&subject.key(), &selection).await?;
+    if talk.is_json() {
+        let metadata = selected.iter().map(|entry| Value::from(entry.metadata().clone()));
+        output::line(&metadata.collect::<Value>().to_sorted_lines())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for entry in &selected {
+        output::line(&one_line(entry))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What stands on the command line: an option, or an argument that is a URL when it looks like one.
+fn subject(args: &ListArgs) -> anyhow::Result<Subject> {
+    match (args.subject.subject(), &args.what) {
+        (Some(subject), _) => Ok(subject),
+        (None, Some(text)) if text.contains("://") => Ok(Subject::Url(text.clone())),
+        (None, what) => Ok(Subject::Key(what.as_deref().unwrap_or_default().parse()?)),
+    }
+}
+
+/// The digest first, so that the line can be cut; then the rest of the metadata.
+fn one_line(entry: &Selected) -> String {
+    let mut rest = Object::new();
+    for (name, value) in entry.metadata().iter().filter(|(name, _)| *name != "sha512") {
+        rest.insert(name.clone(), value.clone());
+    }
+    let signer = entry.signer().map_or("-", |signer| signer.common_name().unwrap_or("?"));
+    // The writer escapes everything that is not ASCII; the name comes from a certificate.
+    format!("{}  {}  {rest}", entry.digest(), escaped(signer))
+}

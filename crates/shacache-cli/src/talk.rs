@@ -1,0 +1,80 @@
+//! What is said beside the data, all of it on standard error: notes, warnings, errors; as text or,
+//! with `--json`, as one document. Also whether a progress bar has a place.
+
+use std::io::{IsTerminal, stderr};
+
+use anstream::eprintln;
+use shacache_core::json::{Object, Value};
+
+use crate::args::TalkArgs;
+use crate::terminal::escaped;
+
+/// How much to say, and in which form.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    level: i8,
+    json: bool,
+    progress: bool,
+}
+
+impl Talk {
+    /// Sets up colour and logging for the whole process.
+    pub(crate) fn new(args: &TalkArgs) -> Self {
+        args.color_choice().write_global();
+        let level = i8::try_from(args.verbose).unwrap_or(i8::MAX) - i8::from(args.quiet);
+        if level > 0 {
+            let most = if level > 1 { tracing::Level::DEBUG } else { tracing::Level::INFO };
+            tracing_subscriber::fmt()
+                .with_max_level(most)
+                .with_writer(stderr)
+                .without_time()
+                .init();
+        }
+        let progress = !args.quiet && !args.no_progress && !args.json && stderr().is_terminal();
+        Self { level, json: args.json, progress }
+    }
+
+    /// Whether results are wanted as one JSON document.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a progress bar may be drawn.
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Something worth knowing that is no failure.
+    #[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
+    pub(crate) fn note(&self, text: &str) {
+        if self.level >= 0 && !self.json {
+            eprintln!("shacache: {}", escaped(text));
+        }
+    }
+
+    /// Something unsafe or ignored.
+    #[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
+    pub(crate) fn warn(&self, text: &str) {
+        if self.level >= 0 {
+            eprintln!("shacache: {YELLOW}warning:{PLAIN} {}", escaped(text));
+        }
+    }
+
+    /// The failure that ends the program, with its causes on the same line.
+    #[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
+    pub(crate) fn error(&self, error: &anyhow::Error, code: u8) {
+        let text = format!("{error:#}");
+        if self.json {
+            let mut document = Object::new();
+            document.insert("error", text);
+            document.insert("exit_code", i64::from(code));
+            eprintln!("{}", Value::from(document));
+        } else {
+            eprintln!("shacache: {RED}error:{PLAIN} {}", escaped(&text));
+        }
+    }
+}
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const PLAIN: &str = "\x1b[0m";

@@ -1,0 +1,155 @@
+//! The accept loop: from bound sockets to requests handed to a tower service.
+//!
+//! `axum::serve` sets no header timeout and no limit on connections, and hyper has no timeout for
+//! a client that stops reading. This module owns those defences, the request-line rule that lets
+//! raw keys in, and orderly shutdown. It knows nothing of routes, blobs or configuration; TLS
+//! will stand between [`socket`] and [`connection`], which takes any byte stream with a [`Peer`].
+
+mod address;
+mod admission;
+mod alarm;
+mod body;
+mod connection;
+mod counters;
+mod exchange;
+mod limits;
+mod pace;
+mod peer;
+pub mod request_line;
+mod request_stream;
+mod service;
+mod socket;
+
+pub use address::{Address, AddressError};
+pub use body::{BodyError, RequestBody};
+pub use counters::Counters;
+pub use limits::{Limits, MinimumFlow};
+pub use peer::Peer;
+pub use socket::Listener;
+
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
+use tower::Service;
+
+use admission::Admission;
+use connection::Shared;
+use socket::{Accepted, Acceptor, Stream};
+
+/// How a call of [`serve`] ended; the program's exit code is made of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Drain {
+    /// Every request in flight was answered in full.
+    Complete,
+    /// The grace ran out and this many connections were cut off.
+    Aborted {
+        /// Connections that were still open when the grace ended.
+        connections: usize,
+    },
+}
+
+/// Accepts connections on `listeners` and answers their requests with `service` until `shutdown`
+/// resolves; then stops accepting, lets requests in flight finish within
+/// [`Limits::shutdown_grace`] and aborts what is left.
+///
+/// - Every request carries a [`Peer`] extension, and a [`RequestBody`] that keeps the body limits.
+/// - No accept error ends the loop: out of descriptors it pauses, and goes on by itself.
+/// - At [`Limits::connections`] it stops accepting until a connection ends; clients wait in the
+///   kernel's queue and lose nothing. An address that holds
+///   [`Limits::connections_per_address`] has its further connections closed at once.
+/// - A response body that needs `!Unpin` state is passed as `Pin<Box<_>>`.
+///
+/// Call it inside a task of a multi-threaded runtime with time and I/O enabled.
+pub async fn serve<S, B>(
+    listeners: Vec<Listener>,
+    service: S,
+    limits: Limits,
+    counters: Arc<Counters>,
+    shutdown: impl Future<Output = ()>,
+) -> Drain
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let admission = Arc::new(Admission::new(&limits, Arc::clone(&counters)));
+    let most_connections = limits.connections;
+    let grace = limits.shutdown_grace;
+    let shared = Arc::new(Shared { limits, counters });
+    let (stop, stopping) = watch::channel(());
+
+    let mut acceptor =
+        Acceptor::new(listeners, shared.limits.response.stall, Arc::clone(&shared.counters));
+    let mut tasks = JoinSet::new();
+    let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
+        let Some(slot) = admission.admit(accepted.peer.ip()) else { return };
+        let Accepted { stream, peer } = accepted;
+        let (service, shared, stopping) = (service.clone(), Arc::clone(&shared), stopping.clone());
+        tasks.spawn(async move {
+            match stream {
+                Stream::Tcp(io) => connection::run(io, peer, service, shared, stopping).await,
+                Stream::Unix(io) => connection::run(io, peer, service, shared, stopping).await,
+            }
+            drop(slot);
+        });
+    };
+
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(ended) = tasks.join_next() => {
+                report_panic(ended);
+                acceptor.retry_now();
+            }
+            accepted = acceptor.accept(), if tasks.len() < most_connections => {
+                begin(&mut tasks, accepted);
+            }
+        }
+    }
+
+    // Closing the sockets resets what the kernel has already taken for us: a last look.
+    let last = Instant::now() + LAST_LOOK;
+    while tasks.len() < most_connections
+        && let Ok(accepted) = timeout_at(last, acceptor.accept()).await
+    {
+        begin(&mut tasks, accepted);
+    }
+    drop(acceptor);
+    stop.send_replace(());
+
+    let drained = timeout(grace, async {
+        while let Some(ended) = tasks.join_next().await {
+            report_panic(ended);
+        }
+    });
+    if drained.await.is_ok() {
+        return Drain::Complete;
+    }
+    let connections = tasks.len();
+    tasks.shutdown().await;
+    Drain::Aborted { connections }
+}
+
+fn report_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}
+
+/// For how long connections are still accepted once shutdown has begun.
+const LAST_LOOK: Duration = Duration::from_millis(20);

@@ -1,0 +1,89 @@
+//! Where the server listens, as an operator writes it: `127.0.0.1:8080`, `[::1]:0` or
+//! `unix:/run/shacache/http.sock`. Text becomes an [`Address`] once; binding is `socket`'s matter.
+
+use std::fmt;
+use std::net::{AddrParseError, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// A place to listen at. Prints as it is read.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Address {
+    /// An IP address and port; port 0 lets the kernel choose a free one.
+    Tcp(SocketAddr),
+    /// The absolute path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let Some(path) = text.strip_prefix("unix:") else {
+            return Ok(Self::Tcp(text.parse()?));
+        };
+        if !path.starts_with('/') || path.contains('\0') {
+            return Err(AddressError::NotAbsolute);
+        }
+        if path.len() > LONGEST_UNIX_PATH {
+            return Err(AddressError::TooLong);
+        }
+        Ok(Self::Unix(path.into()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why a text is no [`Address`].
+#[derive(Debug, Error)]
+pub enum AddressError {
+    /// Neither `IP:PORT` nor `unix:PATH`; host names are not looked up.
+    #[error("not an IP address with a port, nor `unix:` and a path")]
+    NotAnAddress(#[from] AddrParseError),
+    /// The path would depend on the directory the server was started in.
+    #[error("the path of a Unix socket must be absolute")]
+    NotAbsolute,
+    /// The kernel's socket address has no room for it.
+    #[error("the path of a Unix socket may have at most {LONGEST_UNIX_PATH} bytes")]
+    TooLong,
+}
+
+/// `sun_path` of unix(7): 108 bytes, one of them the closing NUL.
+const LONGEST_UNIX_PATH: usize = 107;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_it_is_read() {
+        for text in ["127.0.0.1:8080", "[::1]:0", "0.0.0.0:80", "unix:/run/a b/socket"] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_bound() {
+        for text in ["", "localhost:80", "127.0.0.1", "::1:80x", ":80", "tcp:127.0.0.1:80"] {
+            assert!(
+                matches!(text.parse::<Address>(), Err(AddressError::NotAnAddress(_))),
+                "{text}"
+            );
+        }
+        for text in ["unix:", "unix:relative", "unix:/a\0b"] {
+            assert!(matches!(text.parse::<Address>(), Err(AddressError::NotAbsolute)), "{text}");
+        }
+        let longest = format!("unix:/{}", "a".repeat(106));
+        assert!(longest.parse::<Address>().is_ok());
+        assert!(matches!(format!("{longest}a").parse::<Address>(), Err(AddressError::TooLong)));
+    }
+}

@@ -1,0 +1,222 @@
+//! What one connection is doing right now, shared by the parts that hyper keeps apart: the byte
+//! stream below it, the service and the bodies above it, and the task that watches the clock.
+//!
+//! hyper's only timeout covers a head, counted from the end of the answer before it: it cannot
+//! tell a silent connection from a slow head, and nothing watches a client that stops reading.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use tokio::time::Instant;
+
+use super::connection::Shared;
+use super::pace::Pace;
+
+/// The state of one connection. Locks are held for a few instructions and never across a call out.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// Bytes of a request that the service has not seen yet are here.
+    next_began: bool,
+    /// How the body of the request handed to the service ends, until the stream has learned it.
+    framing: Option<Framing>,
+    /// The stream's reader, when it waits for something other than the socket.
+    reader: Option<Waker>,
+    /// This connection takes no request after the one being answered.
+    closing: bool,
+    /// The client has stopped sending a body it had announced.
+    body_overdue: bool,
+    writing: Pace,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Since the connection began, and since its first byte.
+    FirstLine { since: Instant, began: Option<Instant> },
+    /// Since the last answer.
+    Idle { since: Instant },
+    /// Since the head's first byte.
+    Head { since: Instant },
+    /// From the service's call to the end of the answer's body.
+    Answering,
+}
+
+/// How a request's body ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+/// What took a client too long.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Overdue {
+    FirstByte,
+    Header,
+    Idle,
+    Response,
+}
+
+impl Exchange {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let state = State {
+            stage: Stage::FirstLine { since: Instant::now(), began: None },
+            next_began: false,
+            framing: None,
+            reader: None,
+            closing: false,
+            body_overdue: false,
+            writing: Pace::new(&shared.limits.response),
+        };
+        Self { shared, state: Mutex::new(state) }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The first bytes of a request have come.
+    pub(super) fn request_began(&self) {
+        let mut state = self.lock();
+        if state.next_began {
+            return;
+        }
+        state.next_began = true;
+        let now = Instant::now();
+        match &mut state.stage {
+            Stage::FirstLine { began, .. } => *began = Some(now),
+            Stage::Idle { .. } => state.stage = Stage::Head { since: now },
+            Stage::Head { .. } | Stage::Answering => {}
+        }
+    }
+
+    /// A whole request line has come.
+    pub(super) fn line_complete(&self) {
+        let mut state = self.lock();
+        if let Stage::FirstLine { since, began } = state.stage {
+            state.stage = Stage::Head { since: began.unwrap_or(since) };
+        }
+    }
+
+    /// hyper has understood the head: the service answers it from here on.
+    pub(super) fn answering(&self, framing: Framing) {
+        self.shared.counters.requests.add();
+        let mut state = self.lock();
+        state.stage = Stage::Answering;
+        state.next_began = false;
+        state.framing = Some(framing);
+        // Where a chunked body ends is known to hyper alone, so what follows it is not for us to
+        // read line by line: the connection ends with this answer.
+        state.closing |= framing == Framing::Chunked;
+        wake(state);
+    }
+
+    /// How the current request's body ends, once; wakes the task when it is not known yet.
+    pub(super) fn take_framing(&self, cx: &Context<'_>) -> Option<Framing> {
+        let mut state = self.lock();
+        if state.framing.is_none() {
+            state.reader = Some(cx.waker().clone());
+        }
+        state.framing.take()
+    }
+
+    /// Whether a request is being answered; if so, wakes the task when it has been.
+    pub(super) fn is_answering(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        let answering = matches!(state.stage, Stage::Answering);
+        if answering {
+            state.reader = Some(cx.waker().clone());
+        }
+        answering
+    }
+
+    /// The answer's body has ended, or was dropped.
+    pub(super) fn answered(&self) {
+        let mut state = self.lock();
+        let since = Instant::now();
+        state.stage = if state.next_began { Stage::Head { since } } else { Stage::Idle { since } };
+        wake(state);
+    }
+
+    /// The service dropped a body before its end.
+    pub(super) fn body_abandoned(&self) {
+        self.lock().closing = true;
+    }
+
+    /// The client failed to send a body in time, and is not waited for again.
+    pub(super) fn body_timed_out(&self) {
+        self.shared.counters.body_timeouts.add();
+        let mut state = self.lock();
+        state.closing = true;
+        state.body_overdue = true;
+    }
+
+    /// The server is stopping.
+    pub(super) fn stop(&self) {
+        self.lock().closing = true;
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    pub(super) fn is_body_overdue(&self) -> bool {
+        self.lock().body_overdue
+    }
+
+    /// Whether part of a request has come that the service has not been called with.
+    pub(super) fn has_partial_request(&self) -> bool {
+        self.lock().next_began
+    }
+
+    pub(super) fn write_blocked(&self) {
+        self.lock().writing.wait(Instant::now());
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        let mut state = self.lock();
+        if !state.writing.is_waiting() {
+            return;
+        }
+        let now = Instant::now();
+        state.writing.progress(now, bytes as u64);
+        // A client that took its answer slowly has its idle time from the end of that.
+        if let Stage::Idle { since } = &mut state.stage {
+            *since = now;
+        }
+    }
+
+    /// Until when the client has to do something, and what it failed to do then.
+    pub(super) fn deadline(&self) -> Option<(Instant, Overdue)> {
+        let state = self.lock();
+        let limits = &self.shared.limits;
+        if let Some((deadline, _)) = state.writing.deadline() {
+            return Some((deadline, Overdue::Response));
+        }
+        match state.stage {
+            Stage::FirstLine { since, .. } => Some((since + limits.first_byte, Overdue::FirstByte)),
+            Stage::Idle { since } => Some((since + limits.idle, Overdue::Idle)),
+            Stage::Head { since } => Some((since + limits.header, Overdue::Header)),
+            Stage::Answering => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the reader after the lock is given back.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    drop(state);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}

@@ -1,0 +1,275 @@
+//! The byte stream hyper reads from and writes to: [`RequestStream`] hands it one request at a
+//! time, so that every request line passes through `request_line` first, and reports to the
+//! [`Exchange`] what hyper keeps to itself: when a request begins and when a write is stuck.
+//!
+//! It parses no HTTP beyond finding the line that ends a head, and takes a body's length from
+//! hyper, so the two cannot disagree about where a request ends.
+
+use std::borrow::Cow;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::exchange::{Exchange, Framing};
+use super::request_line::escape_target;
+
+#[derive(Debug)]
+pub(super) struct RequestStream<IO> {
+    io: IO,
+    exchange: Arc<Exchange>,
+    longest_line: usize,
+    position: Position,
+    /// Read, and not looked at yet.
+    raw: BytesMut,
+    /// Looked at, for hyper to take.
+    ready: BytesMut,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Position {
+    /// Collecting a request line.
+    Line,
+    /// Among the header fields; at the start of one of their lines?
+    Fields { line_start: bool },
+    /// hyper has the whole head and has not called the service yet.
+    HeadEnd,
+    /// This many bytes of the body are still to come.
+    Body(u64),
+    /// Nothing to rewrite any more: a chunked body, or bytes that hyper will refuse.
+    Rest,
+    /// The line is too long. hyper is told that the stream has ended.
+    LineTooLong,
+}
+
+impl<IO> RequestStream<IO> {
+    pub(super) fn new(io: IO, exchange: Arc<Exchange>, longest_line: usize) -> Self {
+        Self {
+            io,
+            exchange,
+            longest_line,
+            position: Position::Line,
+            raw: BytesMut::new(),
+            ready: BytesMut::new(),
+            ended: false,
+        }
+    }
+
+    pub(super) fn line_too_long(&self) -> bool {
+        self.position == Position::LineTooLong
+    }
+
+    /// Whether the client has sent, or may still be sending, what nobody is going to read; closing
+    /// now would make the kernel reset the connection, and the client might lose its answer.
+    pub(super) fn has_unread(&self) -> bool {
+        let inside = !matches!(self.position, Position::Line | Position::Body(0));
+        !self.ended && (inside || !self.raw.is_empty() || !self.ready.is_empty())
+    }
+
+    pub(super) fn into_io(self) -> IO {
+        self.io
+    }
+
+    /// Moves from `raw` to `ready` what can be moved; whether that needs more bytes.
+    fn advance(&mut self) -> bool {
+        loop {
+            match self.position {
+                Position::Line => {
+                    skip_empty_lines(&mut self.raw);
+                    let Some(first) = self.raw.first() else { return true };
+                    if *first == b'\r' && self.raw.len() == 1 {
+                        return true;
+                    }
+                    self.exchange.request_began();
+                    if !first.is_ascii_graphic() {
+                        // A TLS greeting, most likely: hyper refuses it at its first byte.
+                        self.exchange.line_complete();
+                        self.position = Position::Rest;
+                        return false;
+                    }
+                    let end = self.raw.iter().position(|byte| *byte == b'\n');
+                    if end.map_or(self.raw.len(), |end| end + 1) > self.longest_line {
+                        self.position = Position::LineTooLong;
+                        return false;
+                    }
+                    let Some(end) = end else { return true };
+                    self.exchange.line_complete();
+                    let line = self.raw.split_to(end + 1);
+                    match escape_target(&line) {
+                        Cow::Borrowed(_) => self.ready.unsplit(line),
+                        Cow::Owned(escaped) => self.ready.extend_from_slice(&escaped),
+                    }
+                    self.position = Position::Fields { line_start: true };
+                }
+                Position::Fields { line_start } => {
+                    let (taken, after) = scan_fields(&self.raw, line_start);
+                    self.ready.unsplit(self.raw.split_to(taken));
+                    self.position = after;
+                    return self.ready.is_empty();
+                }
+                Position::HeadEnd | Position::Body(_) | Position::Rest | Position::LineTooLong => {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> RequestStream<IO> {
+    /// Reads once into `raw`; `false` at the end of the stream. The buffer is on the stack so that
+    /// a silent connection holds none.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut space = [MaybeUninit::uninit(); 8 * 1024];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+        self.raw.extend_from_slice(read.filled());
+        self.ended |= read.filled().is_empty();
+        Poll::Ready(Ok(!self.ended))
+    }
+
+    /// Reads a body of which `left` bytes are to come; what the socket gave beyond it is kept.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        left: u64,
+    ) -> Poll<io::Result<()>> {
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let before = buf.filled().len();
+        if self.raw.is_empty() {
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            self.ended |= buf.filled().len() == before;
+            if buf.filled().len() - before > most {
+                self.raw.extend_from_slice(&buf.filled()[before + most..]);
+                buf.set_filled(before + most);
+            }
+        } else {
+            hand_over(&mut self.raw, most, buf);
+        }
+        if let Position::Body(left) = &mut self.position {
+            *left -= (buf.filled().len() - before) as u64;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for RequestStream<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if !this.ready.is_empty() {
+                hand_over(&mut this.ready, usize::MAX, buf);
+                return Poll::Ready(Ok(()));
+            }
+            match this.position {
+                Position::Line | Position::Fields { .. } => {
+                    if this.advance() && !ready!(this.poll_fill(cx))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Position::HeadEnd => match this.exchange.take_framing(cx) {
+                    Some(Framing::Length(bytes)) => this.position = Position::Body(bytes),
+                    Some(Framing::Chunked) => this.position = Position::Rest,
+                    None => return Poll::Pending,
+                },
+                Position::Body(0) => this.position = Position::Line,
+                Position::Body(left) => return this.poll_body(cx, buf, left),
+                Position::Rest => return this.poll_body(cx, buf, u64::MAX),
+                Position::LineTooLong => {
+                    // An end of the stream while a request is answered would break that answer.
+                    if this.exchange.is_answering(cx) {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for RequestStream<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.report(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.report(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.report(flushed.map_ok(|()| 0)).map_ok(|_| ())
+    }
+
+    /// Flushes only: whether to answer, shut down or drain first is for `connection` to decide once
+    /// hyper is done.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl<IO> RequestStream<IO> {
+    fn report(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.exchange.write_blocked(),
+            Poll::Ready(Ok(bytes)) => self.exchange.wrote(*bytes),
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
+}
+
+fn hand_over(from: &mut BytesMut, most: usize, buf: &mut ReadBuf<'_>) {
+    let count = from.len().min(most).min(buf.remaining());
+    buf.put_slice(&from[..count]);
+    from.advance(count);
+}
+
+/// Line ends before a request line are skipped, as hyper does (RFC 9112, section 2.2).
+fn skip_empty_lines(raw: &mut BytesMut) {
+    loop {
+        let skipped = match **raw {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => return,
+        };
+        raw.advance(skipped);
+    }
+}
+
+/// How many bytes of `raw` belong to the head, and where that leaves the reader. A head ends with
+/// the first empty line; hyper takes a bare LF for a line end, so this does too.
+fn scan_fields(raw: &[u8], mut line_start: bool) -> (usize, Position) {
+    for (index, byte) in raw.iter().enumerate() {
+        match byte {
+            b'\n' if line_start => return (index + 1, Position::HeadEnd),
+            b'\n' => line_start = true,
+            b'\r' => {}
+            _ => line_start = false,
+        }
+    }
+    (raw.len(), Position::Fields { line_start })
+}

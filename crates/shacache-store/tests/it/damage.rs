@@ -1,0 +1,180 @@
+//! What a damaged or foreign file in the archive does: it is never delivered, never deleted, and
+//! hurts nothing else.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use shacache_core::digest::Digest;
+use shacache_store::error::StoreError;
+
+use crate::subject::{Between, Subject, entry, key, some_bytes};
+
+const CHUNK: usize = 64 * 1024;
+
+/// Whether the index knows the blob's checksums when the damage is met.
+#[derive(Debug, Clone, Copy)]
+enum Sums {
+    Known,
+    Unknown,
+}
+
+/// Ways to spoil a file's content.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
+const DAMAGES: [Damage; 6] = [
+    ("first byte", |bytes| bytes[0] ^= 1),
+    ("a byte in the middle", |bytes| bytes[3 * CHUNK + 5] ^= 0x80),
+    ("last byte", |bytes| *bytes.last_mut().expect("not empty") ^= 1),
+    ("cut short", |bytes| bytes.truncate(2 * CHUNK)),
+    ("emptied", Vec::clear),
+    ("longer", |bytes| bytes.extend_from_slice(b"more")),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_never_delivered_and_a_new_upload_heals() {
+    for sums in [Sums::Known, Sums::Unknown] {
+        for (damage, spoil) in DAMAGES {
+            let context = format!("{damage}, sums {sums:?}");
+            let mut subject = Subject::new(Between::Nothing);
+            let bytes = some_bytes(1, 4 * CHUNK + 100);
+            let digest = *subject.upload(&bytes).await.expect("stored").digest();
+            subject.close().await;
+            if matches!(sums, Sums::Unknown) {
+                subject.remove_index();
+            }
+            let mut spoilt = bytes.clone();
+            spoil(&mut spoilt);
+            fs::write(subject.blob_path(&digest), &spoilt).expect("written");
+            // The background must not find the damage before the reader does.
+            let store = subject.try_open().expect("opened");
+            subject.adopt(store);
+            let whole = subject.download(&digest).await;
+            assert!(
+                matches!(whole, Err(StoreError::Damaged(_)) | Ok(None)),
+                "{context}: {whole:?}"
+            );
+            gone(&subject, &digest, &context).await;
+            assert_eq!(subject.store().counters().damaged_blobs, 1, "{context}");
+            let kept = fs::read_dir(subject.data().join("quarantine/damaged")).expect("made");
+            let kept: Vec<_> = kept.map(|entry| entry.expect("listed").path()).collect();
+            assert_eq!(kept.len(), 1, "{context}");
+            assert_eq!(fs::read(&kept[0]).expect("read"), spoilt, "{context}: nothing is lost");
+            subject.upload(&bytes).await.expect("stored");
+            assert_eq!(subject.download(&digest).await.expect("read"), Some(bytes), "{context}");
+            subject.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_over_damage_is_cut_short() {
+    for sums in [Sums::Known, Sums::Unknown] {
+        let mut subject = Subject::new(Between::Nothing);
+        let mut bytes = some_bytes(1, 4 * CHUNK);
+        let digest = *subject.upload(&bytes).await.expect("stored").digest();
+        subject.close().await;
+        if matches!(sums, Sums::Unknown) {
+            subject.remove_index();
+        }
+        bytes[2 * CHUNK + 9] ^= 4;
+        fs::write(subject.blob_path(&digest), &bytes).expect("written");
+        let store = subject.try_open().expect("opened");
+        subject.adopt(store);
+        let range = subject.download_range(&digest, CHUNK as u64 + 1..3 * CHUNK as u64).await;
+        assert!(matches!(range, Err(StoreError::Damaged(_))), "{sums:?}: {range:?}");
+        gone(&subject, &digest, "range").await;
+        subject.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_over_damage_heals_it() {
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 3 * CHUNK);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    fs::write(subject.blob_path(&digest), b"something else").expect("written");
+    subject.upload(&bytes).await.expect("stored");
+    assert_eq!(subject.download(&digest).await.expect("read"), Some(bytes));
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_checksums_in_the_index_condemn_no_blob() {
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 3 * CHUNK);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    subject.close().await;
+    let database = rusqlite::Connection::open(subject.data().join("index/index.sqlite"));
+    let changed = database.expect("opened").execute("UPDATE blob SET sums = zeroblob(12)", []);
+    assert_eq!(changed.expect("changed"), 1);
+    let store = subject.try_open().expect("opened");
+    subject.adopt(store);
+    let cut = subject.download(&digest).await;
+    assert!(matches!(cut, Err(StoreError::Damaged(_))), "{cut:?}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while subject.download(&digest).await.is_err() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(subject.download(&digest).await.expect("read"), Some(bytes));
+    assert_eq!(subject.files_below("quarantine"), 0);
+    subject.close().await;
+}
+
+#[tokio::test]
+async fn what_is_no_entry_is_skipped_and_the_others_listed() {
+    let mut subject = Subject::new(Between::Nothing);
+    let key = key("mixed");
+    let (good, other) = (entry(&Digest::of(b""), "good"), entry(&Digest::of(b""), "other"));
+    subject.store().directory().append(&key, good.clone()).await.expect("added");
+    let folder = subject.key_path(&key);
+    let name = |number: u32, id: &str| format!("20200101T000000.{number:06}Z-{id}.json");
+    let id = other.id().to_string();
+    fs::write(folder.join("notes.txt"), "by hand").expect("written");
+    fs::write(folder.join(name(1, "ab")), other.body()).expect("written");
+    fs::write(folder.join(name(2, &id)), "[\"{}\", \"\"]").expect("written");
+    fs::write(folder.join(name(3, &"0".repeat(128))), other.body()).expect("written");
+    fs::create_dir(folder.join(name(4, &"1".repeat(128)))).expect("made");
+    symlink("/etc/passwd", folder.join(name(5, &"2".repeat(128)))).expect("linked");
+    fs::write(folder.join(name(6, &"3".repeat(128))), vec![b' '; 1 << 20]).expect("written");
+    subject.close().await;
+    subject.open();
+    let listed = subject.listed(&key).await.expect("the good one");
+    assert_eq!(listed, [(good.metadata_text().to_owned(), String::new())]);
+    assert_eq!(subject.store().counters().skipped_entries, 5);
+    subject.close().await;
+}
+
+#[tokio::test]
+async fn what_is_no_blob_is_a_miss() {
+    let mut subject = Subject::new(Between::Nothing);
+    for (seed, odd) in ["folder", "link", "folder at the file's folder"].into_iter().enumerate() {
+        let digest = Digest::of(&some_bytes(seed as u64, 10));
+        let path = subject.blob_path(&digest);
+        let folder = path.parent().expect("a folder");
+        fs::create_dir_all(folder).expect("made");
+        match odd {
+            "folder" => fs::create_dir(&path).expect("made"),
+            "link" => symlink("/etc/passwd", &path).expect("linked"),
+            _ => {
+                fs::remove_dir(folder).expect("removed");
+                fs::write(folder, "a file").expect("written");
+            }
+        }
+        let found = subject.store().blobs().get(&digest).await;
+        assert!(matches!(found, Ok(None) | Err(StoreError::Io { .. })), "{odd}: {found:?}");
+    }
+    subject.close().await;
+}
+
+/// Waits until a damaged blob was moved away.
+async fn gone(subject: &Subject, digest: &Digest, context: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while subject.store().counters().damaged_blobs == 0 {
+        assert!(Instant::now() < deadline, "{context}: still there");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!subject.blob_path(digest).exists(), "{context}");
+    let found = subject.store().blobs().get(digest).await.expect("read");
+    assert!(found.is_none(), "{context}");
+}

@@ -1,0 +1,160 @@
+//! Opening, closing, locking, and what an unclean stop leaves behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use shacache_core::digest::Digest;
+use shacache_store::error::StoreError;
+use shacache_store::{Health, Reindexed};
+
+use crate::subject::{Between, Subject, entry, key, some_bytes};
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let mut subject = Subject::new(Between::Nothing);
+    let refused = subject.try_open();
+    assert!(matches!(refused, Err(StoreError::Locked(_))), "{refused:?}");
+    subject.close().await;
+    subject.open();
+    subject.close().await;
+}
+
+#[tokio::test]
+async fn another_format_is_refused_in_one_line() {
+    let mut subject = Subject::new(Between::Nothing);
+    subject.close().await;
+    fs::write(subject.data().join("archive/VERSION"), "2\n").expect("written");
+    let refused = subject.try_open().expect_err("format 2 is not known").to_string();
+    assert!(refused.ends_with("archive/VERSION: archive format \"2\", this version reads 1"));
+    assert!(!refused.contains('\n'));
+}
+
+#[tokio::test]
+async fn an_archive_on_another_file_system_is_refused() {
+    let mut subject = Subject::new(Between::Nothing);
+    subject.close().await;
+    let elsewhere = tempfile::tempdir_in("/dev/shm").expect("shared memory is a file system");
+    let blobs = subject.data().join("archive/blobs");
+    fs::remove_dir(&blobs).expect("removed");
+    std::os::unix::fs::symlink(elsewhere.path(), &blobs).expect("linked");
+    let refused = subject.try_open();
+    assert!(matches!(refused, Err(StoreError::TwoFileSystems(..))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_marker_is_there_exactly_after_an_orderly_stop() {
+    let mut subject = Subject::new(Between::Nothing);
+    let marker = subject.data().join("index/clean");
+    assert!(!marker.exists());
+    subject.close().await;
+    // The index of a new archive is complete only once it was compared.
+    subject.open();
+    index_complete(&subject, 0).await;
+    subject.close().await;
+    assert!(marker.exists());
+    subject.open();
+    assert!(!marker.exists());
+    subject.remove_index();
+    subject.close().await;
+    assert!(!marker.exists(), "an index that is gone is not clean");
+}
+
+#[tokio::test]
+async fn leftovers_in_tmp_are_removed_at_start() {
+    let mut subject = Subject::new(Between::Nothing);
+    subject.close().await;
+    fs::write(subject.data().join("tmp/17"), "half a blob").expect("written");
+    subject.open();
+    assert_eq!(subject.files_below("tmp"), 0);
+    subject.close().await;
+}
+
+#[tokio::test]
+async fn the_data_folder_is_for_its_owner() {
+    let parent = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = parent.path().join("new");
+    let options = shacache_store::StoreOptions { data: data.clone() };
+    let store = shacache_store::Store::open(&options).expect("opened");
+    let mode = fs::metadata(&data).expect("made").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o750);
+    store.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_the_index_catches_up() {
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 200_000);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    subject.crash().await;
+    subject.remove_index();
+    let foreign = some_bytes(2, 100);
+    let path = subject.blob_path(&Digest::of(&foreign));
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    fs::write(&path, &foreign).expect("copied in by hand");
+    subject.open();
+    assert!(subject.download(&digest).await.expect("read").is_some(), "served at once");
+    index_complete(&subject, 2).await;
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reindex_counts_what_is_there() {
+    let mut subject = Subject::new(Between::Nothing);
+    for seed in 0..3 {
+        subject.upload(&some_bytes(seed, 100_000)).await.expect("stored");
+    }
+    let long = key(&"K".repeat(300));
+    for key in [&key("a"), &key("B/c"), &long] {
+        let entry = entry(&Digest::of(b""), "x");
+        subject.store().directory().append(key, entry).await.expect("added");
+    }
+    let expected = Reindexed { blobs: 3, bytes: 300_000, damaged: 0, entries: 3 };
+    assert_eq!(subject.store().reindex().await.expect("reindexed"), expected);
+    subject.remove_index();
+    assert_eq!(subject.store().reindex().await.expect("reindexed"), expected);
+    let totals = subject.store().totals().await.expect("read");
+    assert_eq!((totals.blobs, totals.bytes, totals.entries), (3, 300_000, 3));
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_index_is_made_anew() {
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 300_000);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    subject.close().await;
+    for damage in [&b"not a database at all"[..], &[0; 8192]] {
+        fs::write(subject.data().join("index/index.sqlite"), damage).expect("written");
+        subject.open();
+        let range = subject.download_range(&digest, 70_000..70_010).await;
+        assert_eq!(range.expect("read"), bytes[70_000..70_010]);
+        index_complete(&subject, 1).await;
+        subject.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_nothing() {
+    let mut subject = Subject::new(Between::Nothing);
+    let store = subject.store().clone();
+    assert_eq!(store.health(), Health::Healthy);
+    subject.close().await;
+    let mut incoming = store.blobs().incoming(None).expect("begun");
+    incoming.write("late".into()).await.expect("kept in memory");
+    let refused = incoming.commit(None).await;
+    assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+}
+
+/// Waits until the index lists this many blobs.
+async fn index_complete(subject: &Subject, blobs: u64) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let totals = subject.store().totals().await.expect("read");
+        if totals.blobs == blobs && subject.store().is_indexed() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{totals:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
