@@ -1,3 +1,43 @@
-//! placeholder
+//! `shacached`: HTTP in front of the archive.
+//!
+//! A request goes through the files in this order: [`listen`] (connection, deadlines) → `http`
+//! (what every request passes, the route table) → `http/target` (path to digest or key) →
+//! `http/blob` or `http/directory` (the handler) → the store crate → `http/range` and
+//! `http/condition` (what to send) → `http/error` (a failure's status) → `access_log`.
+//! [`config`] comes before all of that, and [`app`] holds what is opened before the socket listens.
 
+pub mod admin;
+pub mod app;
+pub mod config;
 pub mod listen;
+pub mod log;
+pub mod mount;
+
+mod access_log;
+mod http;
+mod metrics;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tower::service_fn;
+
+use crate::app::App;
+use crate::http::Answers;
+use crate::listen::{Drain, Limits, Listener};
+
+/// Answers requests on `listeners` until `shutdown` resolves, then lets those in flight finish.
+/// The app stays open; close its store afterwards.
+pub async fn serve(
+    app: &App,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> Drain {
+    let answers = Answers::new(app.clone());
+    let service = service_fn(move |request| {
+        let answers = answers.clone();
+        async move { Ok::<_, Infallible>(answers.answer(request).await) }
+    });
+    listen::serve(listeners, service, limits, Arc::clone(app.connections()), shutdown).await
+}

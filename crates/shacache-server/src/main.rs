@@ -1,2 +1,40 @@
-//! placeholder
-fn main() {}
+//! `shacached`: from the command line to an exit code.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use shacache_server::config::{self, Overrides};
+use shacache_store::error::Chain;
+
+use self::args::{Command, CommandLine};
+
+mod args;
+mod reindex;
+mod start;
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Serve(settings) => start::run(&settings.into()),
+        Command::CheckConfig(settings) => check_config(&settings.into()),
+        Command::PrintConfig(settings) => print_config(&settings.into()),
+        Command::Reindex(settings) => reindex::run(&settings.into()),
+    };
+    outcome.unwrap_or_else(|error| {
+        // With standard error gone there is nobody left to tell.
+        let _unheard = writeln!(io::stderr(), "shacached: {}", Chain(&*error));
+        ExitCode::FAILURE
+    })
+}
+
+fn check_config(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
+    config::load(overrides)?;
+    writeln!(io::stdout(), "the configuration is good")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_config(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
+    io::stdout().write_all(config::print(overrides)?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,156 @@
+//! One request and its answer as seen from outside: one line in the access log and one observation
+//! in the metrics, made when the last byte of the answer left or the client went away. Must not
+//! know what the request meant.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::listen::Peer;
+use crate::metrics::{Metrics, Route};
+
+/// The side of a request that logs and metrics show. Its path is the raw one; the query is left
+/// out, since clients exist that put a token there.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    method: Method,
+    uri: Uri,
+    peer: Option<Peer>,
+    request_id: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+    started: Instant,
+}
+
+impl Exchange {
+    /// Notes what is to be said about `request`.
+    pub(crate) fn begin<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            peer: request.extensions().get().cloned(),
+            request_id: headers.get(&REQUEST_ID).filter(|id| is_request_id(id)).cloned(),
+            user_agent: headers.get(USER_AGENT).cloned(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The client's own name for the request, if it sent a well-formed one.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().and_then(|id| id.to_str().ok())
+    }
+
+    /// Gives the client its name for the request back.
+    pub(crate) fn echo_id(&self, headers: &mut HeaderMap) {
+        if let Some(id) = &self.request_id {
+            headers.insert(REQUEST_ID, id.clone());
+        }
+    }
+
+    /// The same answer, reported once it is over.
+    pub(crate) fn watch(self, response: Response, metrics: Metrics) -> Response<Watched> {
+        let route = response.extensions().get().copied().unwrap_or(Route::None);
+        let status = response.status();
+        response.map(|body| {
+            let whole = body.is_end_stream();
+            let report = Report { exchange: self, metrics, route, status, sent_bytes: 0, whole };
+            Watched { body, report }
+        })
+    }
+
+    /// The client's address without its port; of a Unix socket there is none.
+    fn client(&self) -> String {
+        match self.peer.as_ref().map(Peer::ip) {
+            Some(Some(ip)) => ip.to_string(),
+            Some(None) | None => "unix".to_owned(),
+        }
+    }
+}
+
+/// The body of an answer, reported when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    body: Body,
+    report: Report,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.report.sent_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        self.report.whole = frame.is_none() || self.body.is_end_stream();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[derive(Debug)]
+struct Report {
+    exchange: Exchange,
+    metrics: Metrics,
+    route: Route,
+    status: StatusCode,
+    sent_bytes: u64,
+    whole: bool,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let Self { exchange, metrics, route, status, sent_bytes, whole } = self;
+        let elapsed = exchange.started.elapsed();
+        metrics.answered(&exchange.method, *route, *status, *sent_bytes, elapsed);
+        // Texts from the client go out as string values, which both log formats escape.
+        tracing::info!(
+            target: "shacached::access",
+            client = exchange.client(),
+            method = exchange.method.as_str(),
+            path = exchange.path(),
+            status = status.as_u16(),
+            sent_bytes,
+            whole,
+            ms = elapsed.as_secs_f64() * 1000.0,
+            request_id = exchange.request_id(),
+            user_agent = exchange.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
+            "answered"
+        );
+    }
+}
+
+/// Printable, without spaces and quotes, and not longer than any tool makes them.
+fn is_request_id(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    (1..=128).contains(&bytes.len())
+        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.:=+/~@".contains(&byte))
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");

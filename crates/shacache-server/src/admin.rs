@@ -1,0 +1,140 @@
+//! Commands for a server that is running, over a Unix socket in its data folder that only its own
+//! user may open. This half answers them; [`client`] asks. No other socket offers these routes.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use http::StatusCode;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use shacache_store::error::Chain;
+use shacache_store::{Reindexed, Store};
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
+pub mod client;
+
+/// The socket of a data folder's server. Dropping it removes the file.
+#[derive(Debug)]
+pub struct AdminSocket {
+    socket: UnixListener,
+    path: PathBuf,
+}
+
+impl AdminSocket {
+    /// Binds the socket of the data folder that `_holder` has open: because of that hold, a socket
+    /// found there is a leftover. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn bind(_holder: &Store, data: &Path) -> io::Result<Self> {
+        let path = data.join(SOCKET);
+        let private = data.join(PRIVATE);
+        remove_leftover(&private)?;
+        // Everyone whom the umask lets in may open a new socket. Nobody can reach it in this
+        // folder before its permissions are set.
+        DirBuilder::new().mode(0o700).create(&private)?;
+        let bound = bind_privately(&private).and_then(|socket| {
+            fs::rename(private.join(SOCKET), &path)?;
+            UnixListener::from_std(socket)
+        });
+        fs::remove_dir_all(&private)?;
+        Ok(Self { socket: bound?, path })
+    }
+
+    /// Answers commands until dropped.
+    pub async fn serve(self, store: Store) {
+        let routes = Router::new().route(REINDEX, post(reindex)).with_state(store);
+        let mut connections = JoinSet::new();
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, _)) => {
+                    let service = TowerToHyperService::new(routes.clone());
+                    let connection =
+                        http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                    // A client that goes away has its reasons.
+                    connections.spawn(async { connection.await.ok() });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the admin socket cannot accept");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "the admin socket stays behind");
+        }
+    }
+}
+
+/// What `reindex` prints, whoever did the work.
+#[must_use]
+pub fn report(found: &Reindexed) -> String {
+    let Reindexed { blobs, bytes, damaged, entries } = found;
+    format!("indexed {blobs} blobs ({bytes} bytes) and {entries} entries\n")
+        + &match damaged {
+            0 => String::new(),
+            damaged => format!("moved {damaged} damaged blobs to quarantine\n"),
+        }
+}
+
+/// Goes on when the client leaves: half an index is worse than one nobody waits for.
+async fn reindex(State(store): State<Store>) -> Result<String, (StatusCode, String)> {
+    let failed = |text| (StatusCode::INTERNAL_SERVER_ERROR, text);
+    match tokio::spawn(async move { store.reindex().await }).await {
+        Ok(Ok(found)) => Ok(report(&found)),
+        Ok(Err(error)) => Err(failed(Chain(&error).to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+fn bind_privately(private: &Path) -> io::Result<StdUnixListener> {
+    let folder = ShortPath::to(private)?;
+    let socket = StdUnixListener::bind(folder.join(SOCKET))?;
+    fs::set_permissions(private.join(SOCKET), Permissions::from_mode(0o600))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn remove_leftover(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A way to a folder that fits in the 108 bytes of a socket's address (unix(7)), however long the
+/// folder's own path is. Good as long as it lives.
+struct ShortPath {
+    folder: File,
+}
+
+impl ShortPath {
+    fn to(folder: &Path) -> io::Result<Self> {
+        Ok(Self { folder: File::open(folder)? })
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.folder.as_raw_fd()))
+    }
+}
+
+const SOCKET: &str = "admin.sock";
+const PRIVATE: &str = "admin.new";
+const REINDEX: &str = "/reindex";
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,63 @@
+//! Asks the server that holds a data folder to do something. Must not open the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use http::header::HOST;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use super::{REINDEX, SOCKET, ShortPath};
+
+/// Has the server of `data` make its index anew; gives what it says to that.
+///
+/// # Errors
+/// When no server answers, or it could not do it.
+pub async fn reindex(data: &Path) -> Result<String, AskError> {
+    let stream = connect(data)
+        .await
+        .map_err(|source| AskError::NoAnswer { path: data.join(SOCKET), source })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // It ends with the sender; what goes wrong in it shows there too.
+    tokio::spawn(connection);
+    let request = Request::post(REINDEX)
+        .header(HOST, "shacached")
+        .body(Body::empty())
+        .expect("a constant path and header make a request");
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let text = response.into_body().collect().await?.to_bytes();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if status != StatusCode::OK {
+        return Err(AskError::Failed(text));
+    }
+    Ok(text)
+}
+
+/// Why a running server did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Its socket cannot be reached.
+    #[error("the server that has the data folder open does not answer at {}", path.display())]
+    NoAnswer {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It went away meanwhile.
+    #[error("the server broke off")]
+    BrokenOff(#[from] hyper::Error),
+    /// It tried, and failed.
+    #[error("the server says: {0}")]
+    Failed(String),
+}
+
+async fn connect(data: &Path) -> io::Result<UnixStream> {
+    let folder = ShortPath::to(data)?;
+    UnixStream::connect(folder.join(SOCKET)).await
+}

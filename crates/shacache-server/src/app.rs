@@ -1,0 +1,76 @@
+//! Everything a server needs, opened before its socket listens: the store, the counters and what
+//! the configuration says about requests. Must not know HTTP.
+
+use std::sync::Arc;
+
+use shacache_store::error::StoreError;
+use shacache_store::{Health, Store, StoreOptions};
+
+use crate::config::Config;
+use crate::listen::Counters;
+use crate::metrics::Metrics;
+use crate::mount::Mounts;
+
+/// One server's state. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    mounts: Mounts,
+    blob_limit_bytes: u64,
+    connections: Arc<Counters>,
+    metrics: Metrics,
+}
+
+impl App {
+    /// Opens the data folder, making it if it is missing. Blocking; to be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be opened; another server may have it.
+    pub fn open(config: &Config) -> Result<Self, StoreError> {
+        let store = Store::open(&StoreOptions { data: config.data().to_owned() })?;
+        store.tend();
+        let connections = Arc::new(Counters::default());
+        Ok(Self(Arc::new(Inner {
+            store,
+            mounts: config.mounts().clone(),
+            blob_limit_bytes: config.blob_limit_bytes(),
+            metrics: Metrics::new(Arc::clone(&connections)),
+            connections,
+        })))
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Whether writes are refused since a failure.
+    pub(crate) fn is_read_only(&self) -> bool {
+        match self.0.store.health() {
+            Health::Healthy => false,
+            Health::ReadOnly { .. } => true,
+        }
+    }
+
+    pub(crate) fn mounts(&self) -> &Mounts {
+        &self.0.mounts
+    }
+
+    /// The largest blob that is taken, in bytes.
+    pub(crate) fn blob_limit_bytes(&self) -> u64 {
+        self.0.blob_limit_bytes
+    }
+
+    pub(crate) fn connections(&self) -> &Arc<Counters> {
+        &self.0.connections
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}

@@ -1,0 +1,58 @@
+//! The command line of `shacached` as it is typed. Must not know what the commands do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use shacache_server::config::Overrides;
+use shacache_server::listen::Address;
+
+/// The ShaCache and ShaDir server.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer requests until SIGTERM or SIGINT.
+    Serve(Settings),
+    /// Check the configuration and open nothing.
+    CheckConfig(Settings),
+    /// Print the configuration in effect, as a file to start from.
+    PrintConfig(Settings),
+    /// Make the index anew from the archive, also while a server runs.
+    Reindex(Settings),
+}
+
+/// What wins over the configuration file and the environment.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// The configuration file. Without it: shacache/server.toml in $XDG_CONFIG_HOME, or
+    /// /etc/shacache/server.toml, if there is one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen: IP:PORT or unix:/PATH. May be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<Address>,
+    /// The data folder.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+}
+
+impl From<Settings> for Overrides {
+    fn from(settings: Settings) -> Self {
+        let Settings { config, listen, data } = settings;
+        Self { file: config, listen, data }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shacached serve
+  shacached serve --listen 0.0.0.0:8080 --data /srv/shacache
+  shacached print-config > /etc/shacache/server.toml
+
+Every setting is also a variable: SHACACHED_LISTEN, SHACACHED_LIMIT__BLOB_BYTES.
+Exit codes: 0 done, 1 failed, 2 wrong usage.";

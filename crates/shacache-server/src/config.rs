@@ -1,0 +1,205 @@
+//! The configuration as the server uses it: every value checked, none missing. Owns the one way
+//! from what a user wrote to [`Config`]; must not open anything that it names.
+
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::raw::{RawConfig, RawLimit};
+use crate::listen::{Address, AddressError, Limits, MinimumFlow};
+use crate::mount::{HostNameError, MountPathError, Mounts, MountsError};
+
+pub use self::environment::EnvironmentError;
+pub use self::load::{LoadError, Origin, Overrides, load, print};
+pub use self::raw::{LogFormat, LogLevel};
+
+mod environment;
+mod load;
+mod print;
+mod raw;
+
+/// A checked configuration. Only [`load`] makes one of what a user wrote.
+#[derive(Debug, Clone)]
+pub struct Config {
+    listen: Vec<Address>,
+    data: PathBuf,
+    mounts: Mounts,
+    log_format: LogFormat,
+    log_level: LogLevel,
+    blob_limit_bytes: u64,
+    limits: Limits,
+}
+
+impl Config {
+    /// Where to listen; never empty.
+    #[must_use]
+    pub fn listen(&self) -> &[Address] {
+        &self.listen
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where the two services are found.
+    #[must_use]
+    pub fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
+    /// How log lines are written.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// The least that is logged.
+    #[must_use]
+    pub fn log_level(&self) -> LogLevel {
+        self.log_level
+    }
+
+    /// The largest blob that is taken, in bytes.
+    #[must_use]
+    pub fn blob_limit_bytes(&self) -> u64 {
+        self.blob_limit_bytes
+    }
+
+    /// Limits of connections and requests.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl TryFrom<&RawConfig> for Config {
+    type Error = SettingError;
+
+    fn try_from(raw: &RawConfig) -> Result<Self, SettingError> {
+        let listen = each(&raw.listen, |text, cause| SettingError::Listen { text, cause })?;
+        if listen.is_empty() {
+            return Err(SettingError::ListenNowhere);
+        }
+        if raw.data.as_os_str().is_empty() {
+            return Err(SettingError::NoData);
+        }
+        let path = |key| move |text, cause| SettingError::MountPath { key, text, cause };
+        let host = |key| move |text, cause| SettingError::MountHost { key, text, cause };
+        let mounts = Mounts::new(
+            each(&raw.mount.shacache, path("mount.shacache"))?,
+            each(&raw.mount.shadir, path("mount.shadir"))?,
+            each(&raw.mount.shacache_host, host("mount.shacache-host"))?,
+            each(&raw.mount.shadir_host, host("mount.shadir-host"))?,
+        )?;
+        Ok(Self {
+            listen,
+            data: raw.data.clone(),
+            mounts,
+            log_format: raw.log.format,
+            log_level: raw.log.level,
+            blob_limit_bytes: raw.limit.blob_bytes,
+            limits: limits(&raw.limit),
+        })
+    }
+}
+
+/// What is wrong with a value that has the right type.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// An address to listen at cannot be read.
+    #[error("{text:?}")]
+    Listen {
+        /// As it was written.
+        text: String,
+        /// Why it is no address.
+        #[source]
+        cause: AddressError,
+    },
+    /// There is no address to listen at.
+    #[error("the list is empty: a server listens somewhere")]
+    ListenNowhere,
+    /// There is no data folder.
+    #[error("no folder is named, and neither STATE_DIRECTORY, XDG_DATA_HOME nor HOME gives one")]
+    NoData,
+    /// A mount path cannot be read.
+    #[error("{text:?}")]
+    MountPath {
+        /// The key.
+        key: &'static str,
+        /// As it was written.
+        text: String,
+        /// Why it is no mount path.
+        #[source]
+        cause: MountPathError,
+    },
+    /// A host name cannot be read.
+    #[error("{text:?}")]
+    MountHost {
+        /// The key.
+        key: &'static str,
+        /// As it was written.
+        text: String,
+        /// Why it is no host name.
+        #[source]
+        cause: HostNameError,
+    },
+    /// The mounts hide one another.
+    #[error(transparent)]
+    Mounts(#[from] MountsError),
+}
+
+impl SettingError {
+    /// The keys whose values are wrong; never empty.
+    fn keys(&self) -> &[&'static str] {
+        match self {
+            Self::Listen { .. } | Self::ListenNowhere => &["listen"],
+            Self::NoData => &["data"],
+            Self::MountPath { key, .. } | Self::MountHost { key, .. } => std::slice::from_ref(key),
+            Self::Mounts(MountsError::Overlap(..)) => &["mount.shadir", "mount.shacache"],
+            Self::Mounts(MountsError::SharedHost(_)) => {
+                &["mount.shadir-host", "mount.shacache-host"]
+            }
+        }
+    }
+}
+
+fn each<T: std::str::FromStr>(
+    texts: &[String],
+    error: impl Fn(String, T::Err) -> SettingError,
+) -> Result<Vec<T>, SettingError> {
+    let read = |text: &String| text.parse().map_err(|cause| error(text.clone(), cause));
+    texts.iter().map(read).collect()
+}
+
+fn limits(raw: &RawLimit) -> Limits {
+    let seconds = |number: NonZeroU64| Duration::from_secs(number.get());
+    let flow = |stall, window, window_bytes: NonZeroU64| MinimumFlow {
+        stall: seconds(stall),
+        window: seconds(window),
+        window_bytes: window_bytes.get(),
+    };
+    Limits {
+        first_byte: seconds(raw.first_byte_seconds),
+        header: seconds(raw.header_seconds),
+        idle: seconds(raw.idle_seconds),
+        body: flow(raw.body_stall_seconds, raw.body_window_seconds, raw.body_window_bytes),
+        response: flow(
+            raw.response_stall_seconds,
+            raw.response_window_seconds,
+            raw.response_window_bytes,
+        ),
+        request_line_bytes: raw.request_line_bytes.get(),
+        header_bytes: raw.header_bytes.get(),
+        headers: raw.headers.get(),
+        buffer_bytes: raw.buffer_bytes.get(),
+        connections: raw.connections.get(),
+        connections_per_address: raw.connections_per_address.get(),
+        uncapped_addresses: raw.uncapped_addresses.clone(),
+        drain_bytes: raw.drain_bytes,
+        drain: seconds(raw.drain_seconds),
+        drain_idle: seconds(raw.drain_idle_seconds),
+        shutdown_grace: seconds(raw.shutdown_grace_seconds),
+    }
+}

@@ -1,0 +1,52 @@
+//! A configuration as a commented TOML file that a user can start from. Must not know defaults:
+//! it writes what is in effect.
+
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use super::raw::{RawConfig, RawLimit, RawLog, RawMount};
+
+/// The text of a file that says what `table` says, every key with its description.
+pub(super) fn to_toml(table: &Table) -> String {
+    let mut text = HEADER.to_owned();
+    write_table(&mut text, table, RawConfig::KEYS);
+    text
+}
+
+fn write_table(text: &mut String, table: &Table, keys: &[(&str, &[&str])]) {
+    let mut sections = String::new();
+    for (field, description) in keys {
+        let name = field.replace('_', "-");
+        let Some(value) = table.get(&name) else { continue };
+        let out = if value.is_table() { &mut sections } else { &mut *text };
+        out.push('\n');
+        for line in *description {
+            out.extend(["#", line, "\n"]);
+        }
+        match value {
+            Value::Table(section) => {
+                out.extend(["[", &name, "]\n"]);
+                write_table(out, section, section_keys(&name));
+            }
+            value => writeln!(out, "{name} = {value}").expect("a String takes what is written"),
+        }
+    }
+    // What stands after a section's head belongs to it, so sections come last.
+    text.push_str(&sections);
+}
+
+fn section_keys(name: &str) -> &'static [(&'static str, &'static [&'static str])] {
+    match name {
+        "mount" => RawMount::KEYS,
+        "log" => RawLog::KEYS,
+        "limit" => RawLimit::KEYS,
+        _ => &[],
+    }
+}
+
+const HEADER: &str = "\
+# Configuration of shacached. Every key may be left out; the values here are those in effect.
+# A variable of the environment wins over this file: SHACACHED_LISTEN, SHACACHED_LOG__FORMAT.
+# Flags of the command line win over both.
+";

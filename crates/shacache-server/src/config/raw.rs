@@ -1,0 +1,167 @@
+//! The configuration as a user writes it: each key's name, type, default and description, once.
+//! Must not know what the values mean to the server.
+
+use std::net::IpAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a table of keys. The description of a key is what `print-config` writes above it.
+macro_rules! table {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Deserialize, Serialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub(super) struct $name { $($(#[doc = $doc])+ pub(super) $key: $type,)+ }
+
+        impl $name {
+            /// Field names and descriptions, in the order they are explained best.
+            pub(super) const KEYS: &[(&str, &[&str])] =
+                &[$((stringify!($key), &[$($doc),+])),+];
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)+ }
+            }
+        }
+    };
+}
+
+table! {
+    /// A configuration file.
+    RawConfig {
+        /// Where to listen: IP:PORT, or unix:/PATH for a Unix socket. Port 0 takes a free one.
+        /// Everyone who reaches an address can read and write: listen beyond 127.0.0.1 only where
+        /// that is meant.
+        listen: Vec<String> = vec!["127.0.0.1:8080".to_owned()],
+        /// The folder that holds everything. By default $STATE_DIRECTORY, as systemd sets it, or
+        /// shacache in $XDG_DATA_HOME.
+        data: PathBuf = PathBuf::new(),
+        /// Where the two services are found.
+        mount: RawMount = RawMount::default(),
+        /// What is written to standard error.
+        log: RawLog = RawLog::default(),
+        /// What one client may take. The defaults suit a public server.
+        limit: RawLimit = RawLimit::default(),
+    }
+}
+
+table! {
+    /// `[mount]`.
+    RawMount {
+        /// Paths of the blob service. None may lie within another one.
+        /// (To replace a slapproxy: "/shacache/cache", and "/shacache/dir" below.)
+        shacache: Vec<String> = vec!["/shacache".to_owned()],
+        /// Paths of the directory service.
+        shadir: Vec<String> = vec!["/shadir".to_owned()],
+        /// Host names at whose root the blob service is; nothing else is found there.
+        shacache_host: Vec<String> = Vec::new(),
+        /// Host names at whose root the directory service is; nothing else is found there.
+        shadir_host: Vec<String> = Vec::new(),
+    }
+}
+
+table! {
+    /// `[log]`.
+    RawLog {
+        /// "text", "json" (one object a line), or "auto": text on a terminal, else JSON.
+        format: LogFormat = LogFormat::Auto,
+        /// The least that is logged: "error", "warn", "info" (with one line for each request),
+        /// "debug", "trace".
+        level: LogLevel = LogLevel::Info,
+    }
+}
+
+table! {
+    /// `[limit]`.
+    RawLimit {
+        /// The largest blob that is taken, in bytes.
+        blob_bytes: u64 = 20 * 1024 * 1024 * 1024,
+        /// Connections open at once; more wait to be accepted. Keep it under the limit of open
+        /// files, with room for the store's own.
+        connections: NonZeroUsize = nonzero_count(8192),
+        /// Connections that one client address may hold (an IPv6 /64 network counts as one).
+        /// Loopback and Unix sockets are exempt.
+        connections_per_address: NonZeroUsize = nonzero_count(256),
+        /// Addresses exempt from that, because a proxy there speaks for many clients.
+        uncapped_addresses: Vec<IpAddr> = Vec::new(),
+        /// From the start of a connection to the end of its first request line, in seconds.
+        first_byte_seconds: NonZeroU64 = nonzero(10),
+        /// From the first byte of a request to the end of its headers, in seconds.
+        header_seconds: NonZeroU64 = nonzero(15),
+        /// How long a connection may stay without a further request, in seconds. Keep it above
+        /// the value of a proxy in front.
+        idle_seconds: NonZeroU64 = nonzero(60),
+        /// The longest pause in a client's upload, in seconds.
+        body_stall_seconds: NonZeroU64 = nonzero(30),
+        /// The slowest upload: this many bytes ...
+        body_window_bytes: NonZeroU64 = nonzero(60 * 1024),
+        /// ... in this many seconds.
+        body_window_seconds: NonZeroU64 = nonzero(60),
+        /// The longest pause in a client's download, in seconds.
+        response_stall_seconds: NonZeroU64 = nonzero(60),
+        /// The slowest download: this many bytes ...
+        response_window_bytes: NonZeroU64 = nonzero(60 * 1024),
+        /// ... in this many seconds.
+        response_window_seconds: NonZeroU64 = nonzero(60),
+        /// The longest request line, in bytes.
+        request_line_bytes: NonZeroUsize = nonzero_count(4 * 1024),
+        /// The longest request line and headers together, in bytes.
+        header_bytes: NonZeroUsize = nonzero_count(32 * 1024),
+        /// The most header fields of a request.
+        headers: NonZeroUsize = nonzero_count(64),
+        /// Buffer for each direction of a connection, in bytes; at least 8192.
+        buffer_bytes: NonZeroUsize = nonzero_count(64 * 1024),
+        /// What is still read of a body that was refused, in bytes, so that the client gets to
+        /// read why.
+        drain_bytes: u64 = 16 * 1024 * 1024,
+        /// How long that may take, in seconds.
+        drain_seconds: NonZeroU64 = nonzero(10),
+        /// How long that may pause, in seconds.
+        drain_idle_seconds: NonZeroU64 = nonzero(2),
+        /// How long requests in flight may go on after SIGTERM or SIGINT, in seconds. Keep it
+        /// under the service manager's own limit.
+        shutdown_grace_seconds: NonZeroU64 = nonzero(30),
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// The least that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Failures of the server.
+    Error,
+    /// And what an operator should look at.
+    Warn,
+    /// And each request.
+    Info,
+    /// And what clients did wrong on the wire.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+const fn nonzero(number: u64) -> NonZeroU64 {
+    NonZeroU64::new(number).expect("defaults are not zero")
+}
+
+const fn nonzero_count(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).expect("defaults are not zero")
+}

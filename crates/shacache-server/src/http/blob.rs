@@ -1,0 +1,120 @@
+//! The blob service: GET, HEAD, POST and PUT. Each handler reads the request, asks the store once
+//! and builds the answer. Must not know how blobs are kept, nor what they mean.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use shacache_core::digest::{AnyDigest, Digest};
+use shacache_store::blob::{Blob, Resolved, Stored};
+
+use self::answer::BlobAnswer;
+use self::body::BlobBody;
+use super::Mount;
+use super::condition::Condition;
+use super::error::Failure;
+use super::range::Selection;
+use super::target::{BlobName, UploadName};
+use super::write::WriteBody;
+use crate::metrics::Route;
+
+mod answer;
+mod body;
+
+/// `GET` and `HEAD` by any digest.
+pub(crate) async fn get(
+    State(mount): State<Mount>,
+    BlobName(name): BlobName,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let blob = find(&mount, &name).await?.ok_or(Failure::NoBlob)?;
+    let size = blob.size();
+    let answer = BlobAnswer::new(&mount.path, &name, blob.digest());
+    match Condition::evaluate(&headers, answer.tag())? {
+        Condition::NotModified => return Ok(answer.not_modified()),
+        Condition::Met => {}
+    }
+    let selection = Selection::of(&method, &headers, answer.tag(), size)
+        .map_err(|source| Failure::Range { source, size })?;
+    if method == Method::HEAD {
+        return Ok(answer.whole(size, Body::empty()));
+    }
+    match selection {
+        Selection::Whole => {
+            Ok(answer.whole(size, BlobBody::read(mount.app.metrics(), blob, 0..size).await?))
+        }
+        Selection::Part(part) => {
+            let body = BlobBody::read(mount.app.metrics(), blob, part.clone()).await?;
+            Ok(answer.part(&part, size, body))
+        }
+    }
+}
+
+/// `POST` of new bytes; `PUT` to the same place is the older verb for it.
+pub(crate) async fn post(
+    State(mount): State<Mount>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let stored = store(&mount, Route::Blobs, request, None).await?;
+    Ok(created(&mount, &stored))
+}
+
+/// `PUT` under the digest that the bytes must have.
+pub(crate) async fn put(
+    State(mount): State<Mount>,
+    UploadName(digest): UploadName,
+    request: Request,
+) -> Result<Response, Failure> {
+    let stored = store(&mount, Route::Blob, request, Some(&digest)).await?;
+    Ok(created(&mount, &stored))
+}
+
+async fn find(mount: &Mount, name: &AnyDigest) -> Result<Option<Blob>, Failure> {
+    let blobs = mount.app.store().blobs();
+    let digest = match name {
+        AnyDigest::Sha512(digest) => *digest,
+        AnyDigest::Alias(alias) => match blobs.resolve(alias).await? {
+            Resolved::One(digest) => digest,
+            Resolved::Missing => return Ok(None),
+            Resolved::Ambiguous => return Err(Failure::Ambiguous),
+        },
+    };
+    Ok(blobs.get(&digest).await?)
+}
+
+/// Takes the body of a write into the store. Dropped on the way, it leaves nothing there.
+async fn store(
+    mount: &Mount,
+    route: Route,
+    request: Request,
+    expected: Option<&Digest>,
+) -> Result<Stored, Failure> {
+    let method = request.method().clone();
+    let mut body = WriteBody::accept(request, MEDIA_TYPE, mount.app.blob_limit_bytes())?;
+    let mut incoming = mount.app.store().blobs().incoming(body.announced_bytes())?;
+    while let Some(bytes) = body.next().await? {
+        incoming.write(bytes).await?;
+    }
+    let stored = incoming.commit(expected).await?;
+    mount.app.metrics().received(&method, route, stored.size());
+    Ok(stored)
+}
+
+/// The body is exactly the digest, without a line end: the clients in the field compare bytes.
+fn created(mount: &Mount, stored: &Stored) -> Response {
+    let digest = stored.digest().to_string();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::CREATED;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=us-ascii"));
+    if let Ok(location) = HeaderValue::try_from(format!("{}/{digest}", mount.path)) {
+        headers.insert(LOCATION, location);
+    }
+    *response.body_mut() = Body::from(digest);
+    response
+}
+
+/// What every blob is sent as, whatever is inside.
+const MEDIA_TYPE: &str = "application/octet-stream";

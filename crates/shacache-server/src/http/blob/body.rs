@@ -1,0 +1,91 @@
+//! The bytes of a blob as the body of an answer: exactly as many as its headers announce, or an
+//! error, on which the connection is closed short of Content-Length. Must not know HTTP's headers.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use shacache_core::digest::Digest;
+use shacache_store::blob::Blob;
+use shacache_store::error::StoreError;
+
+use crate::http::error;
+use crate::metrics::Metrics;
+
+/// Some bytes of one blob, read as the client takes them.
+pub(super) struct BlobBody {
+    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>,
+    missing_bytes: u64,
+    digest: Digest,
+    metrics: Metrics,
+}
+
+impl BlobBody {
+    /// Begins to read `range` of `blob`.
+    ///
+    /// # Errors
+    /// When the store cannot begin; later failures cut the body short.
+    pub(super) async fn read(
+        metrics: &Metrics,
+        blob: Blob,
+        range: Range<u64>,
+    ) -> Result<Body, StoreError> {
+        let digest = *blob.digest();
+        let missing_bytes = range.end - range.start;
+        let reader = blob.read(range).await?;
+        let pieces = Box::pin(try_unfold(reader, async |mut reader| {
+            let piece = reader.next().await?;
+            Ok(piece.map(|piece| (piece, reader)))
+        }));
+        Ok(Body::new(Self { pieces, missing_bytes, digest, metrics: metrics.clone() }))
+    }
+}
+
+impl HttpBody for BlobBody {
+    type Data = Bytes;
+    type Error = CutShort;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        if self.missing_bytes == 0 {
+            return Poll::Ready(None);
+        }
+        let cause = match ready!(self.pieces.as_mut().poll_next(cx)) {
+            Some(Ok(piece)) if piece.len() as u64 <= self.missing_bytes => {
+                self.missing_bytes -= piece.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            Some(Ok(_)) | None => CutShort::WrongLength,
+            Some(Err(error)) => CutShort::Store(error),
+        };
+        self.missing_bytes = 0;
+        error::cut_short(&self.metrics, &self.digest, &cause);
+        Poll::Ready(Some(Err(cause)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.missing_bytes == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.missing_bytes)
+    }
+}
+
+/// Why an answer ends before its last byte.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CutShort {
+    /// The bytes are damaged or cannot be read.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The store has another number of bytes than it said.
+    #[error("the blob does not have the length it had when it was looked up")]
+    WrongLength,
+}

@@ -1,0 +1,57 @@
+//! The directory service: GET, HEAD, PUT and POST of a key. Each handler reads the request, asks
+//! the store once and builds the answer. Must not know what makes an entry well-formed.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use shacache_core::entry::SignedEntry;
+
+use super::Mount;
+use super::condition::Condition;
+use super::error::Failure;
+use super::target::EntryKey;
+use super::write::WriteBody;
+use crate::metrics::Route;
+
+/// `GET` and `HEAD`: all entries of a key as one JSON list.
+pub(crate) async fn get(
+    State(mount): State<Mount>,
+    EntryKey(key): EntryKey,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let listing = mount.app.store().directory().get(&key).await?.ok_or(Failure::NoEntry)?;
+    let condition = Condition::evaluate(&headers, listing.tag())?;
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    let tag = HeaderValue::try_from(format!("\"{}\"", listing.tag()))
+        .expect("a listing's tag is made of hex digits");
+    headers.insert(ETAG, tag);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    match condition {
+        Condition::NotModified => *response.status_mut() = StatusCode::NOT_MODIFIED,
+        Condition::Met => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+            *response.body_mut() = Body::from(listing.json().clone());
+        }
+    }
+    Ok(response)
+}
+
+/// `PUT`, and `POST` as ERP5 documents it: one more entry under a key.
+pub(crate) async fn put(
+    State(mount): State<Mount>,
+    EntryKey(key): EntryKey,
+    request: Request,
+) -> Result<StatusCode, Failure> {
+    let method = request.method().clone();
+    let body = WriteBody::accept(request, MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;
+    let body = body.whole().await?;
+    let entry = SignedEntry::from_body(&body)?;
+    mount.app.store().directory().append(&key, entry).await?;
+    mount.app.metrics().received(&method, Route::Key, body.len() as u64);
+    Ok(StatusCode::CREATED)
+}
+
+const MEDIA_TYPE: &str = "application/json";

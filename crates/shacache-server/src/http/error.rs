@@ -1,0 +1,210 @@
+//! From failure to answer: the only place that turns what went wrong into a status, a line for the
+//! client and a line in the log. Clients are told what is wrong with what they sent, and nothing
+//! about the inside. Must not know which handler failed.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::json;
+use shacache_core::digest::{AnyDigestError, Digest, DigestError};
+use shacache_core::entry::EntryError;
+use shacache_core::key::KeyError;
+use shacache_store::error::{Chain, StoreError};
+use tracing::Level;
+
+use super::condition::ConditionError;
+use super::host::HostError;
+use super::range::RangeError;
+use super::write::WriteError;
+use crate::access_log::Exchange;
+use crate::metrics::Metrics;
+
+/// Why a request gets neither a 2xx nor a 304. The text of each says what the client did wrong,
+/// or, where it did nothing wrong, what the log is to say.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("there is nothing at this path")]
+    NoRoute,
+    #[error("{0} is not possible here; Allow lists what is")]
+    Method(Method),
+    #[error("no such blob")]
+    NoBlob,
+    #[error("no entry under this key")]
+    NoEntry,
+    #[error("several blobs share this digest; ask by SHA-512")]
+    Ambiguous,
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    BlobName(#[from] AnyDigestError),
+    #[error("a blob is put under its SHA-512: {0}")]
+    UploadName(#[from] DigestError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
+    #[error("{source}")]
+    Range { source: RangeError, size: u64 },
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("panic: {0}")]
+    Panic(String),
+}
+
+impl Failure {
+    /// What a handler's panic is told as.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = literal.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self::Panic(text.unwrap_or_else(|| "no text".to_owned()))
+    }
+
+    /// The status, and how loud the log has to be: `None` where the access log says enough.
+    fn verdict(&self) -> (StatusCode, Option<Level>) {
+        match self {
+            Self::NoRoute | Self::NoBlob | Self::NoEntry => (StatusCode::NOT_FOUND, None),
+            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, None),
+            Self::Ambiguous => (StatusCode::CONFLICT, Some(Level::WARN)),
+            Self::Host(_)
+            | Self::BlobName(_)
+            | Self::UploadName(_)
+            | Self::Key(_)
+            | Self::Entry(_)
+            | Self::Condition(ConditionError::Malformed(_)) => (StatusCode::BAD_REQUEST, None),
+            Self::Condition(ConditionError::Failed) => (StatusCode::PRECONDITION_FAILED, None),
+            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+            Self::Write(error) => (write_verdict(error), None),
+            Self::Store(error) => store_verdict(error),
+            Self::Panic(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Store(StoreError::Busy { retry_after }) => Some(retry_after.as_secs().max(1)),
+            _ => None,
+        }
+    }
+}
+
+fn write_verdict(error: &WriteError) -> StatusCode {
+    match error {
+        WriteError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        WriteError::Encoded | WriteError::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        WriteError::ForeignOrigin => StatusCode::FORBIDDEN,
+        WriteError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+        WriteError::CutShort(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn store_verdict(error: &StoreError) -> (StatusCode, Option<Level>) {
+    match error {
+        StoreError::WrongDigest { .. } | StoreError::WrongLength { .. } => {
+            (StatusCode::BAD_REQUEST, None)
+        }
+        StoreError::Banned(_) => (StatusCode::FORBIDDEN, None),
+        StoreError::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, Some(Level::WARN)),
+        // The store logs once why it refuses writes; each refused request says so in the access
+        // log only.
+        StoreError::Busy { .. } | StoreError::ReadOnly { .. } | StoreError::Closed => {
+            (StatusCode::SERVICE_UNAVAILABLE, None)
+        }
+        // What failed may work on the next try: a full table of files, a failing disk.
+        StoreError::Io { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some(Level::ERROR)),
+        StoreError::Damaged(_)
+        | StoreError::Index(_)
+        | StoreError::Locked(_)
+        | StoreError::Format { .. }
+        | StoreError::TwoFileSystems(..) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
+    }
+}
+
+/// A failure on its way out, as an extension of its response: [`finish`] needs the request to say
+/// it in the form that the client asked for.
+#[derive(Debug, Clone)]
+struct Failed(Arc<Failure>);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.verdict().0;
+        response.extensions_mut().insert(Failed(Arc::new(self)));
+        response
+    }
+}
+
+/// Writes the body of a failed answer and the line in the log. Other answers pass unchanged.
+pub(crate) fn finish(
+    mut response: Response,
+    accept: Option<&HeaderValue>,
+    exchange: &Exchange,
+) -> Response {
+    let Some(Failed(failure)) = response.extensions_mut().remove::<Failed>() else {
+        return response;
+    };
+    let (status, level) = failure.verdict();
+    log(level, &failure, exchange);
+    let reason = status.canonical_reason().unwrap_or_default();
+    let detail = if status.is_server_error() { reason.to_owned() } else { failure.to_string() };
+    let (media_type, body) = if accept.is_some_and(wants_problem) {
+        let problem = json!({ "title": reason, "status": status.as_u16(), "detail": detail });
+        (PROBLEM, problem.to_string())
+    } else {
+        (PLAIN, detail + "\n")
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    if let Failure::Range { size, .. } = *failure
+        && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
+    {
+        headers.insert(CONTENT_RANGE, value);
+    }
+    if let Some(seconds) = failure.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+/// Notes that an answer was cut short of its Content-Length, which is how a client is told of a
+/// failure after the status line.
+pub(crate) fn cut_short(metrics: &Metrics, digest: &Digest, cause: &dyn std::error::Error) {
+    metrics.answer_cut_short();
+    tracing::error!(%digest, error = %Chain(cause), "answer cut short");
+}
+
+fn log(level: Option<Level>, failure: &Failure, exchange: &Exchange) {
+    let (method, path, request_id) = (exchange.method(), exchange.path(), exchange.request_id());
+    match level {
+        None => {}
+        Some(Level::ERROR) => {
+            tracing::error!(%method, path, request_id, error = %Chain(failure), "request failed");
+        }
+        Some(_) => {
+            let error = Chain(failure);
+            tracing::warn!(%method, path, request_id, %error, "request refused");
+        }
+    }
+}
+
+/// Whether the client asks for problem details (RFC 9457) by name; a wildcard is no such wish.
+fn wants_problem(accept: &HeaderValue) -> bool {
+    let mut ranges = accept.as_bytes().split(|&byte| byte == b',');
+    ranges.any(|range| {
+        let media_type = range.split(|&byte| byte == b';').next().unwrap_or_default();
+        media_type.trim_ascii().eq_ignore_ascii_case(PROBLEM.as_bytes())
+    })
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const PROBLEM: &str = "application/problem+json";

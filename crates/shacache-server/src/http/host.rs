@@ -1,0 +1,79 @@
+//! Which host a request is for (RFC 9112 §3.2, §3.3). Must not know what is served where.
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{Request, Version};
+
+use crate::mount::HostName;
+
+/// The host that `request` names: in its target if that is absolute, else in its Host header.
+/// `None` for a request of HTTP/1.0 that names none.
+///
+/// # Errors
+/// When there is more than one Host header, none in HTTP/1.1, or one that is no host.
+pub(crate) fn requested<B>(request: &Request<B>) -> Result<Option<HostName>, HostError> {
+    let mut values = request.headers().get_all(HOST).iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(HostError::Repeated);
+    }
+    if header.is_none() && request.version() >= Version::HTTP_11 {
+        return Err(HostError::Missing);
+    }
+    let header = header.map(|value| Authority::try_from(value.as_bytes()));
+    let header = header.transpose().map_err(|_| HostError::Malformed)?;
+    Ok(request.uri().authority().or(header.as_ref()).map(HostName::of))
+}
+
+/// What is wrong with how a request names its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HostError {
+    #[error("an HTTP/1.1 request has a Host header")]
+    Missing,
+    #[error("a request has one Host header")]
+    Repeated,
+    #[error("the Host header is not a host name")]
+    Malformed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str, hosts: &[&str]) -> Request<()> {
+        let mut request = Request::builder().uri(target);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn host(target: &str, hosts: &[&str]) -> Result<Option<String>, HostError> {
+        requested(&request(target, hosts)).map(|name| name.map(|name| name.to_string()))
+    }
+
+    #[test]
+    fn case_port_and_final_dot_do_not_count() {
+        for name in ["a.example", "A.Example:8080", "a.example.", "a.example.:80"] {
+            assert_eq!(host("/", &[name]), Ok(Some("a.example".to_owned())), "{name}");
+        }
+        assert_eq!(host("/", &["[::1]:80"]), Ok(Some("[::1]".to_owned())));
+    }
+
+    #[test]
+    fn an_absolute_target_wins_over_the_header() {
+        assert_eq!(host("http://b.example/x", &["a.example"]), Ok(Some("b.example".to_owned())));
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        assert_eq!(host("/", &[]), Err(HostError::Missing));
+        assert_eq!(host("/", &["a", "b"]), Err(HostError::Repeated));
+        for name in ["a b", "a/b", "", "a:b:c"] {
+            assert_eq!(host("/", &[name]), Err(HostError::Malformed), "{name}");
+        }
+        let mut old = request("/", &[]);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(requested(&old), Ok(None));
+    }
+}

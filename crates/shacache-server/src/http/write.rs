@@ -1,0 +1,151 @@
+//! The body of a write, from its headers to its last byte: what is refused before anything is read
+//! (size, content coding, writes made by foreign web pages), and the count while it is read.
+//! Must not know what the bytes are for.
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use http::{HeaderMap, Uri};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use crate::listen::BodyError;
+
+/// The bytes of one write. Nothing is read before the first [`WriteBody::next`], so a client that
+/// waits for `100 Continue` gets a refusal in its place.
+#[derive(Debug)]
+pub(crate) struct WriteBody {
+    body: Body,
+    announced_bytes: Option<u64>,
+    received_bytes: u64,
+    limit_bytes: u64,
+}
+
+impl WriteBody {
+    /// Takes the body of `request` if its headers allow it.
+    ///
+    /// # Errors
+    /// When it is announced as larger than `limit_bytes`, has a content coding, or comes from a
+    /// web page that is foreign or sends another type than `media_type`.
+    pub(crate) fn accept(
+        request: Request,
+        media_type: &'static str,
+        limit_bytes: u64,
+    ) -> Result<Self, WriteError> {
+        let (parts, body) = request.into_parts();
+        check_origin(&parts.headers, &parts.uri, media_type)?;
+        if parts.headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
+            return Err(WriteError::Encoded);
+        }
+        let announced_bytes = body.size_hint().exact();
+        if announced_bytes.is_some_and(|bytes| bytes > limit_bytes) {
+            return Err(WriteError::TooLarge { limit_bytes });
+        }
+        Ok(Self { body, announced_bytes, received_bytes: 0, limit_bytes })
+    }
+
+    /// The length that the client announced; `None` for a chunked body.
+    pub(crate) fn announced_bytes(&self) -> Option<u64> {
+        self.announced_bytes
+    }
+
+    /// The next bytes, `None` at the end.
+    ///
+    /// # Errors
+    /// When the body does not come in full, or grows over the limit.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, WriteError> {
+        while let Some(frame) = self.body.frame().await {
+            // Trailers say nothing that is asked for here.
+            let Ok(bytes) = frame?.into_data() else { continue };
+            self.received_bytes = self.received_bytes.saturating_add(bytes.len() as u64);
+            if self.received_bytes > self.limit_bytes {
+                return Err(WriteError::TooLarge { limit_bytes: self.limit_bytes });
+            }
+            return Ok(Some(bytes));
+        }
+        Ok(None)
+    }
+
+    /// All of it, for bodies whose limit is small.
+    ///
+    /// # Errors
+    /// As [`WriteBody::next`].
+    pub(crate) async fn whole(mut self) -> Result<Vec<u8>, WriteError> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
+}
+
+/// Why a write is refused before its content is looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error("the body is larger than {limit_bytes} bytes")]
+    TooLarge { limit_bytes: u64 },
+    #[error("the body has a content coding; send the bytes as they are to be kept")]
+    Encoded,
+    #[error("from a web page, send Content-Type: {expected}")]
+    MediaType { expected: &'static str },
+    #[error("web pages of other origins do not write here")]
+    ForeignOrigin,
+    #[error("the body did not come in time")]
+    TimedOut,
+    #[error("the body is cut short or malformed")]
+    CutShort(#[source] axum::Error),
+}
+
+impl From<axum::Error> for WriteError {
+    fn from(error: axum::Error) -> Self {
+        match BodyError::within(&error) {
+            Some(cause) if cause.is_timeout() => Self::TimedOut,
+            Some(_) | None => Self::CutShort(error),
+        }
+    }
+}
+
+/// Refuses what a browser sends on behalf of a foreign page, credentials of its user included.
+/// Other clients send neither of the two headers and are asked nothing.
+fn check_origin(
+    headers: &HeaderMap,
+    uri: &Uri,
+    media_type: &'static str,
+) -> Result<(), WriteError> {
+    let origin = headers.get(ORIGIN);
+    let site = headers.get(&SEC_FETCH_SITE);
+    if origin.is_none() && site.is_none() {
+        return Ok(());
+    }
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(WriteError::ForeignOrigin);
+    }
+    if let Some(origin) = origin {
+        let host = uri.authority().map(|host| host.as_str().as_bytes());
+        let host = host.or_else(|| headers.get(HOST).map(|host| host.as_bytes()));
+        let same = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"))
+            .zip(host)
+            .is_some_and(|((_, origin), host)| origin.as_bytes().eq_ignore_ascii_case(host));
+        if !same {
+            return Err(WriteError::ForeignOrigin);
+        }
+    }
+    // A form can send three types without the browser asking first; these two are not among them.
+    let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let sent = sent.split(';').next().unwrap_or_default().trim();
+    if !sent.eq_ignore_ascii_case(media_type) {
+        return Err(WriteError::MediaType { expected: media_type });
+    }
+    Ok(())
+}
+
+fn is_identity(coding: &http::HeaderValue) -> bool {
+    let coding = coding.as_bytes().trim_ascii();
+    coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -1,0 +1,228 @@
+//! What the server counts about itself, in the OpenMetrics text form that Prometheus reads. Owns
+//! the names and the labels; a label's values are a closed set and never a digest, a key or
+//! anything else that clients choose.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use self::connections::Connections;
+use crate::listen::Counters;
+
+mod connections;
+
+/// The counters of one server. Cloning shares them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    sent_bytes: Family<RouteLabels, Counter>,
+    received_bytes: Family<RouteLabels, Counter>,
+    panics: Counter,
+    cut_short: Counter,
+    read_only: Gauge,
+}
+
+impl Metrics {
+    /// Everything at zero; `connections` are the listener's own counters, shown beside.
+    pub(crate) fn new(connections: Arc<Counters>) -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(durations),
+            sent_bytes: Family::default(),
+            received_bytes: Family::default(),
+            panics: Counter::default(),
+            cut_short: Counter::default(),
+            read_only: Gauge::default(),
+        };
+        metrics.registry = Arc::new(metrics.register(connections));
+        metrics
+    }
+
+    /// An answer is over: sent in full, or given up by either side.
+    pub(crate) fn answered(
+        &self,
+        method: &Method,
+        route: Route,
+        status: StatusCode,
+        sent_bytes: u64,
+        elapsed: Duration,
+    ) {
+        let method = MethodLabel::from(method);
+        let code = status.as_u16();
+        self.requests.get_or_create(&RequestLabels { method, route, code }).inc();
+        let labels = RouteLabels { method, route };
+        self.seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        self.sent_bytes.get_or_create(&labels).inc_by(sent_bytes);
+    }
+
+    /// Bytes of a write were stored.
+    pub(crate) fn received(&self, method: &Method, route: Route, bytes: u64) {
+        let labels = RouteLabels { method: MethodLabel::from(method), route };
+        self.received_bytes.get_or_create(&labels).inc_by(bytes);
+    }
+
+    /// A handler panicked.
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// An answer ended short of its Content-Length because of this server.
+    pub(crate) fn answer_cut_short(&self) {
+        self.cut_short.inc();
+    }
+
+    /// All of it as text.
+    pub(crate) fn to_text(&self, read_only: bool) -> String {
+        self.read_only.set(i64::from(read_only));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes all that is written to it");
+        text
+    }
+
+    /// The media type of [`Metrics::to_text`].
+    pub(crate) const MEDIA_TYPE: &str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    fn register(&self, connections: Arc<Counters>) -> Registry {
+        let mut registry = Registry::with_prefix("shacache");
+        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register_with_unit(
+            "request",
+            "From the end of a request's headers to the end of its answer",
+            Unit::Seconds,
+            self.seconds.clone(),
+        );
+        registry.register_with_unit(
+            "sent",
+            "Bytes of answers, without headers",
+            Unit::Bytes,
+            self.sent_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "received",
+            "Bytes stored by writes that succeeded",
+            Unit::Bytes,
+            self.received_bytes.clone(),
+        );
+        registry.register("panics", "Handlers that panicked", self.panics.clone());
+        registry.register(
+            "answers_cut_short",
+            "Answers ended early because stored bytes were damaged or unreadable",
+            self.cut_short.clone(),
+        );
+        registry.register(
+            "store_read_only",
+            "1 while writes are refused since a failure",
+            self.read_only.clone(),
+        );
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The program that runs", Info::new(version));
+        registry.register_collector(Box::new(Connections(connections)));
+        registry
+    }
+}
+
+/// What a request was for, as the metrics tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Route {
+    /// The root of a blob mount, where new blobs are sent.
+    Blobs,
+    /// One blob.
+    Blob,
+    /// One key of the directory.
+    Key,
+    /// Health, metrics, version.
+    Operations,
+    /// No path of ours.
+    None,
+}
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Blobs => "blobs",
+            Self::Blob => "blob",
+            Self::Key => "key",
+            Self::Operations => "operations",
+            Self::None => "none",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+/// The methods told apart; a client can invent any number of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct MethodLabel(&'static str);
+
+impl From<&Method> for MethodLabel {
+    fn from(method: &Method) -> Self {
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+        let label = known.into_iter().find(|known| method == known);
+        Self(label.unwrap_or("other"))
+    }
+}
+
+impl EncodeLabelValue for MethodLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: MethodLabel,
+    route: Route,
+    code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: MethodLabel,
+    route: Route,
+}
+
+/// Buckets from 0.25 ms for a cached answer to over an hour for a large upload.
+fn durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_25, 4.0, 13))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_told_apart_by_method_route_and_code_only() {
+        let metrics = Metrics::new(Arc::default());
+        let invented = Method::from_bytes(b"FETCH-ABC").unwrap();
+        let second = Duration::from_secs(1);
+        metrics.answered(&Method::GET, Route::Blob, StatusCode::OK, 5, second);
+        metrics.answered(&Method::GET, Route::Blob, StatusCode::OK, 5, second);
+        metrics.answered(&invented, Route::None, StatusCode::NOT_FOUND, 0, second);
+        let text = metrics.to_text(true);
+        for line in [
+            "shacache_requests_total{method=\"GET\",route=\"blob\",code=\"200\"} 2\n",
+            "shacache_requests_total{method=\"other\",route=\"none\",code=\"404\"} 1\n",
+            "shacache_sent_bytes_total{method=\"GET\",route=\"blob\"} 10\n",
+            "shacache_request_seconds_count{method=\"GET\",route=\"blob\"} 2\n",
+            "shacache_store_read_only 1\n",
+            "shacache_connections_open 0\n",
+            "# EOF\n",
+        ] {
+            assert!(text.contains(line), "{line}\nis missing in\n{text}");
+        }
+        assert!(!text.contains("FETCH"));
+    }
+}
