@@ -141,11 +141,8 @@ impl Store {
                 .spawn(move || aliases::compute(&runtime, &blobs, &index, announced, stopped))
                 .map_err(Fault::at("spawn", layout.data()))?
         };
-        let verifier = Arc::new(Verifier {
-            layout: layout.clone(),
-            publisher: Arc::clone(&publisher),
-            blobs: blobs.clone(),
-        });
+        let verifier =
+            Arc::new(Verifier::new(layout.clone(), Arc::clone(&publisher), blobs.clone()));
         let reindexer = Reindexer {
             layout,
             publisher: Arc::clone(&publisher),
@@ -238,18 +235,21 @@ impl Store {
         self.0.verifier.verify(options, go_on).await
     }
 
-    /// How long ago the part of the archive was checked whose check is longest ago; `None` when
-    /// some part never was.
+    /// Checks, at most so fast, the part of the archive whose check is longest ago; damage moves to
+    /// quarantine. 256 calls check everything.
     ///
     /// # Errors
-    /// When the store is being closed.
-    pub async fn oldest_check(&self) -> Result<Option<Duration>, StoreError> {
-        let verifier = Arc::clone(&self.0.verifier);
-        blocking::blocking(move || {
-            let oldest = verifier.oldest_check();
-            Ok::<_, StoreError>(oldest.map(timestamp::Timestamp::age))
-        })
-        .await
+    /// As [`Store::verify`].
+    pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Report, StoreError> {
+        let _checking = self.0.checking.lock().await;
+        self.0.verifier.scrub(bytes_per_second).await
+    }
+
+    /// How long ago the part of the archive was checked whose check is longest ago; `None` when
+    /// some part never was.
+    #[must_use]
+    pub fn oldest_check(&self) -> Option<Duration> {
+        self.0.verifier.oldest_check().map(timestamp::Timestamp::age)
     }
 
     /// Keeps the index in step with the archive in the background, from an unclean stop or a

@@ -7,10 +7,10 @@
 //! finished, and the age of the oldest check is that of the unit checked longest ago.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 pub use self::finding::{Code, Finding};
@@ -32,7 +32,8 @@ mod subset;
 mod tree;
 
 /// What is to be checked, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VerifyOptions {
     /// Which share of the archive.
     pub subset: Subset,
@@ -45,7 +46,7 @@ pub struct VerifyOptions {
 }
 
 /// What was checked, and what was found.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
     /// Units of the archive that were checked, of 256.
@@ -85,80 +86,116 @@ impl Report {
 /// What a check needs.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    pub(crate) layout: Layout,
-    pub(crate) publisher: Arc<Publisher>,
-    pub(crate) blobs: BlobStore,
+    layout: Layout,
+    publisher: Arc<Publisher>,
+    blobs: BlobStore,
+    state: Mutex<State>,
 }
 
 impl Verifier {
-    /// Checks on a thread of low priority. `go_on` is asked before each unit and told the report so
-    /// far; with `false` the check ends, to be resumed later.
+    /// Reads what earlier runs left. Blocking.
+    pub(crate) fn new(layout: Layout, publisher: Arc<Publisher>, blobs: BlobStore) -> Self {
+        let state = Mutex::new(State::load(&layout.verification()));
+        Self { layout, publisher, blobs, state }
+    }
+
+    /// Checks what the options say. `go_on` is asked before each unit and told the report so far;
+    /// with `false` the check ends, to be resumed later.
     pub(crate) async fn verify(
         self: &Arc<Self>,
         options: VerifyOptions,
         go_on: impl FnMut(&Report) -> bool + Send + 'static,
     ) -> Result<Report, StoreError> {
-        let (verifier, runtime) = (Arc::clone(self), Handle::current());
+        let verifier = Arc::clone(self);
+        self.on_own_thread(async move { verifier.check(&options, go_on).await }).await
+    }
+
+    /// Checks the unit whose check is longest ago.
+    pub(crate) async fn scrub(
+        self: &Arc<Self>,
+        bytes_per_second: Option<u64>,
+    ) -> Result<Report, StoreError> {
+        let verifier = Arc::clone(self);
+        self.on_own_thread(async move { verifier.check_oldest(bytes_per_second).await }).await
+    }
+
+    /// When the unit was checked whose check is longest ago; `None` when one never was.
+    pub(crate) fn oldest_check(&self) -> Option<Timestamp> {
+        self.state().oldest().1
+    }
+
+    /// Hashing and throttling block: they get a thread, and one of low priority.
+    async fn on_own_thread(
+        &self,
+        work: impl Future<Output = Result<Report, StoreError>> + Send + 'static,
+    ) -> Result<Report, StoreError> {
+        let runtime = Handle::current();
         let (reply, report) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("verify".into())
             .spawn(move || {
                 crate::blob::aliases::lower_priority();
-                let checked = runtime.block_on(verifier.run(&options, go_on));
                 // Whoever asked may have gone; what was found is in the log too.
-                let _ = reply.send(checked);
+                let _ = reply.send(runtime.block_on(work));
             })
             .map_err(Fault::at("spawn", self.layout.data()))?;
         report.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// When the part of the archive was checked whose check is longest ago; `None` when some part
-    /// never was. Blocking.
-    pub(crate) fn oldest_check(&self) -> Option<Timestamp> {
-        State::load(&self.layout.verification()).oldest()
-    }
-
-    async fn run(
+    async fn check(
         &self,
         options: &VerifyOptions,
         mut go_on: impl FnMut(&Report) -> bool,
     ) -> Result<Report, StoreError> {
         let mut report = Report::default();
         let mut pace = Pace::new(options.bytes_per_second);
-        let mut state = State::load(&self.layout.verification());
-        let tree = Tree {
-            layout: &self.layout,
-            publisher: &self.publisher,
-            blobs: &self.blobs,
-            quarantine: (!options.dry_run).then(Timestamp::now),
-        };
-        let begun = state.begin(options.resume);
         let mut saved = Instant::now();
+        let begun = self.state().begin(options.resume);
+        let tree = self.tree((!options.dry_run).then(Timestamp::now));
         tree.check_top(&mut report).await?;
         for unit in options.subset.units() {
-            if state.checked_since(unit, begun) {
+            if self.state().checked_since(unit, begun) {
                 continue;
             }
             if !go_on(&report) {
-                self.save(&state).await;
+                self.save().await;
                 return Ok(report);
             }
             tree.check_unit(unit, &mut pace, &mut report).await?;
-            report.units += 1;
-            state.checked(unit, Timestamp::now());
+            self.state().checked(unit, Timestamp::now());
             if saved.elapsed() > SAVE_INTERVAL {
-                self.save(&state).await;
+                self.save().await;
                 saved = Instant::now();
             }
         }
-        state.end();
-        self.save(&state).await;
+        self.state().end();
+        self.save().await;
         Ok(report)
     }
 
+    async fn check_oldest(&self, bytes_per_second: Option<u64>) -> Result<Report, StoreError> {
+        let mut report = Report::default();
+        let (unit, _) = self.state().oldest();
+        let tree = self.tree(Some(Timestamp::now()));
+        tree.check_unit(unit, &mut Pace::new(bytes_per_second), &mut report).await?;
+        self.state().checked(unit, Timestamp::now());
+        self.save().await;
+        Ok(report)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of it is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tree(&self, quarantine: Option<Timestamp>) -> Tree<'_> {
+        Tree { layout: &self.layout, publisher: &self.publisher, blobs: &self.blobs, quarantine }
+    }
+
     /// Progress that cannot be kept is only lost time.
-    async fn save(&self, state: &State) {
-        let saved = self.publisher.publish(state.to_json().into(), self.layout.verification());
+    async fn save(&self) {
+        let text = self.state().to_json();
+        let saved = self.publisher.publish(text.into(), self.layout.verification());
         if let Err(error) = saved.await {
             tracing::warn!(error = %Chain(&error), "the progress of verification is not kept");
         }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Something that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What it is.
     pub code: Code,
@@ -14,12 +14,13 @@ pub struct Finding {
     /// More about it, in one line.
     pub detail: String,
     /// Where it was moved to, relative to the data folder.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
 }
 
 /// The kinds of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// A blob's bytes are not those that its name says.
     BlobDamaged,
@@ -44,20 +45,6 @@ pub enum Code {
 }
 
 impl Code {
-    /// Every code.
-    pub const ALL: [Self; 10] = [
-        Self::BlobDamaged,
-        Self::EntryDamaged,
-        Self::TombstoneDamaged,
-        Self::Misplaced,
-        Self::NotAFile,
-        Self::Unreadable,
-        Self::WrongMode,
-        Self::Stray,
-        Self::BlobMissing,
-        Self::IndexWrong,
-    ];
-
     /// The code's spelling in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -92,18 +79,25 @@ impl Code {
     }
 }
 
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.code.as_str(), self.path, self.detail)?;
         match &self.quarantine {
             Some(place) => write!(f, "; moved to {place}"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_spelled_the_same_for_people_and_for_scripts() {
+        for code in [Code::BlobDamaged, Code::NotAFile, Code::Stray, Code::IndexWrong] {
+            let json = serde_json::to_string(&code).expect("a name");
+            assert_eq!(json, format!("\"{}\"", code.as_str()));
         }
     }
 }

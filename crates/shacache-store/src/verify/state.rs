@@ -66,11 +66,12 @@ impl State {
         self.checked.get(&unit).is_some_and(|checked| *checked >= since)
     }
 
-    /// The check that is longest ago; `None` when some unit never was checked.
-    pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        (self.checked.len() > usize::from(u8::MAX))
-            .then(|| self.checked.values().min().copied())
-            .flatten()
+    /// The unit whose check is longest ago, and when that was; `None` for never.
+    pub(crate) fn oldest(&self) -> (u8, Option<Timestamp>) {
+        (0..=u8::MAX)
+            .map(|unit| (unit, self.checked.get(&unit).copied()))
+            .min_by_key(|(_, checked)| *checked)
+            .unwrap_or((0, None))
     }
 }
 
@@ -94,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_check_is_known_once_every_unit_was_checked() {
+    fn what_was_never_checked_is_older_than_everything() {
         let mut state = State::default();
         let first = Timestamp::now();
         for unit in 0..=u8::MAX {
-            assert_eq!(state.oldest(), None);
+            assert_eq!(state.oldest(), (unit, None));
             state.checked(unit, if unit == 9 { first } else { first.next() });
         }
-        assert_eq!(state.oldest(), Some(first));
+        assert_eq!(state.oldest(), (9, Some(first)));
     }
 }

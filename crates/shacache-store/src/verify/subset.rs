@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A share of the archive's 256 units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Subset {
     /// Counted from 1.
     part: u16,
@@ -37,6 +40,20 @@ impl FromStr for Subset {
             return Err(SubsetError);
         }
         Ok(Self { part, of })
+    }
+}
+
+impl TryFrom<String> for Subset {
+    type Error = SubsetError;
+
+    fn try_from(text: String) -> Result<Self, SubsetError> {
+        text.parse()
+    }
+}
+
+impl From<Subset> for String {
+    fn from(subset: Subset) -> Self {
+        subset.to_string()
     }
 }
 

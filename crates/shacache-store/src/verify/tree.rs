@@ -88,6 +88,7 @@ impl Tree<'_> {
                 self.check_tombstone(&item, report).await;
             }
         }
+        report.units += 1;
         Ok(())
     }
 

@@ -54,7 +54,7 @@ async fn a_whole_archive_has_no_findings() {
     assert_eq!(report.bytes, (0..20).map(|seed| 1000 * seed).sum::<u64>());
     assert_eq!(report.findings, []);
     assert_eq!(files(&subject.data().join("archive")), before);
-    assert!(subject.store().oldest_check().await.expect("read").is_some());
+    assert!(subject.store().oldest_check().is_some());
     subject.close().await;
 }
 
@@ -233,6 +233,26 @@ async fn shares_cover_the_whole_and_a_run_is_resumed() {
     // There is nothing left to resume: the next run begins anew.
     let next = verify(&subject, &VerifyOptions { resume: true, ..WHOLE }).await;
     assert_eq!(next.units, 256);
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scrubbing_reaches_everything_and_finds_damage() {
+    let mut subject = filled().await;
+    let damaged = Digest::of(&some_bytes(7, 7000));
+    edit(&subject.blob_path(&damaged), |bytes| bytes[6999] ^= 1);
+    let (mut blobs, mut damage) = (0, 0);
+    for _ in 0..256 {
+        assert!(subject.store().oldest_check().is_none());
+        let report = subject.store().scrub(None).await.expect("walked");
+        blobs += report.blobs;
+        damage += report.damage;
+    }
+    assert_eq!((blobs, damage), (19, 1));
+    assert!(subject.store().oldest_check().is_some());
+    subject.close().await;
+    subject.open();
+    assert!(subject.store().oldest_check().is_some(), "kept between runs");
     subject.close().await;
 }
 
