@@ -11,4 +11,5 @@ mod part_file;
 mod programs;
 mod random;
 mod reference;
+mod tls;
 mod usage;
