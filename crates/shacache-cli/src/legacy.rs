@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use shacache_client::config::{Config, Networkcache, Purpose};
 use shacache_core::key::Key;
 
+use crate::output;
 use crate::talk::complain;
 
 use self::argparse::{Arguments, Parser};
@@ -75,10 +76,8 @@ impl Failure {
     fn report(self) -> ExitCode {
         match self {
             Self::Help(text) => {
-                return match crate::output::line(&text) {
-                    Ok(()) => ExitCode::SUCCESS,
-                    Err(_) => ExitCode::FAILURE,
-                };
+                let shown = output::line(&text);
+                if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             Self::Usage(text) => {
                 complain(&text);

@@ -24,7 +24,7 @@ pub(crate) async fn upload(args: &SoftwareUploadArgs, talk: &Talk) -> anyhow::Re
     let client = open(&args.server, talk)?;
     let folder = fs::canonicalize(&args.folder)
         .with_context(|| format!("cannot read {}", args.folder.display()))?;
-    let root = args.software_root.as_deref().or(folder.parent()).unwrap_or(&folder);
+    let root = args.software_root.as_deref().or_else(|| folder.parent()).unwrap_or(&folder);
     let root = root.to_str().ok_or_else(|| anyhow!("{} is not UTF-8", root.display()))?;
     let url = &args.release.software_url;
     let platform = platform(&args.release)?;

@@ -21,7 +21,7 @@ mod unpack;
 /// # Errors
 /// When the folder cannot be read or the archive cannot be written.
 pub fn pack(folder: &Path) -> io::Result<File> {
-    let name = folder.file_name().unwrap_or(OsStr::new("."));
+    let name = folder.file_name().unwrap_or_else(|| OsStr::new("."));
     pack_as(folder, Path::new(name))
 }
 
@@ -31,7 +31,7 @@ pub fn pack(folder: &Path) -> io::Result<File> {
 /// As [`pack`].
 pub fn pack_as(folder: &Path, name: &Path) -> io::Result<File> {
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let spool = tempfile::tempfile_in(parent.unwrap_or(Path::new(".")))?;
+    let spool = tempfile::tempfile_in(parent.unwrap_or_else(|| Path::new(".")))?;
     let gzip = GzEncoder::new(BufWriter::new(spool), Compression::default());
     let mut tar = tar::Builder::new(gzip);
     tar.follow_symlinks(false);

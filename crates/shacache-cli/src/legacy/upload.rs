@@ -65,7 +65,7 @@ async fn url_payload(parser: &Parser, url: &str) -> Result<Payload, Failure> {
         // What Python's `os.path.split` leaves after a final slash is no name at all.
         let name = match url.ends_with('/') {
             true => Path::new("."),
-            false => path.file_name().map_or(Path::new("."), Path::new),
+            false => path.file_name().map_or_else(|| Path::new("."), Path::new),
         };
         let file = archive::pack_as(path, name).with_context(context)?;
         return Ok(Payload::from_file(file).with_context(context)?);

@@ -13,25 +13,36 @@ use crate::programs::{command, new, old, succeed};
 pub(crate) struct Reference {
     folder: TempDir,
     server: Child,
-    port: u16,
+    address: String,
 }
 
 impl Reference {
     pub(crate) fn start() -> Self {
+        Self::start_with("http", &[])
+    }
+
+    /// With TLS: `server.pem` and `ca.pem` are in `certificates`.
+    pub(crate) fn start_tls(certificates: &Path) -> Self {
+        let files = ["server.pem", "ca.pem"].map(|name| certificates.join(name));
+        Self::start_with("https", &files)
+    }
+
+    fn start_with(scheme: &str, files: &[PathBuf]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tree = folder.path().join("tree");
         fs::create_dir(&tree).unwrap();
         let mut server = command(old("python"))
             .args(["-c", include_str!("reference.py")])
             .arg(&tree)
+            .args(files)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().expect("the server prints its port");
-        Self { folder, server, port }
+        let port: u16 = line.trim().parse().expect("the server prints its port");
+        Self { folder, server, address: format!("{scheme}://127.0.0.1:{port}") }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -39,7 +50,7 @@ impl Reference {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.address.clone()
     }
 
     /// What the server stores under a key.

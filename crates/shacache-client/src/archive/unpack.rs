@@ -193,7 +193,7 @@ impl Tree {
     /// The folder that `path` is made in, and the name it gets there.
     fn parent<'p>(&mut self, path: &'p Path) -> Result<(OwnedFd, &'p OsStr), UnpackError> {
         let name = path.file_name().ok_or_else(|| UnpackError::Path { path: path.into() })?;
-        let parent = path.parent().unwrap_or(Path::new(""));
+        let parent = path.parent().unwrap_or_else(|| Path::new(""));
         self.folder(parent)?;
         Ok((self.open(parent)?, name))
     }
@@ -203,7 +203,7 @@ impl Tree {
         if path.as_os_str().is_empty() || self.folders.contains_key(path) {
             return Ok(());
         }
-        let above = path.parent().unwrap_or(Path::new(""));
+        let above = path.parent().unwrap_or_else(|| Path::new(""));
         self.folder(above)?;
         let name = path.file_name().ok_or_else(|| UnpackError::Path { path: path.into() })?;
         mkdirat(self.open(above)?, name, Mode::RWXU)
