@@ -19,7 +19,7 @@ mod load;
 mod print;
 mod raw;
 
-/// A checked configuration. Only [`load`] makes one of what a user wrote.
+/// A checked configuration. Only [`load()`] makes one of what a user wrote.
 #[derive(Debug, Clone)]
 pub struct Config {
     listen: Vec<Address>,
