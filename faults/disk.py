@@ -15,15 +15,21 @@ MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
 
 class Disk:
-    """An image of a file system, mounted while used as a context manager."""
+    """The file system in `folder / "image"`, mounted while used as a context manager."""
 
-    def __init__(self, folder, kind, size_bytes, *, options=()):
+    def __init__(self, folder):
         self.image = folder / "image"
         self.mount_point = folder / "disk"
         self.mount_point.mkdir()
-        with open(self.image, "wb") as image:
+
+    @classmethod
+    def made(cls, folder, kind, size_bytes, *, options=()):
+        """A new one of this kind. The image takes room only as it is filled."""
+        disk = cls(folder)
+        with open(disk.image, "wb") as image:
             image.truncate(size_bytes)
-        run(*MAKE[kind], *options, self.image)
+        run(*MAKE[kind], *options, disk.image)
+        return disk
 
     def __enter__(self):
         self.mount()

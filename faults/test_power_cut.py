@@ -56,7 +56,7 @@ class PowerCut(FaultTest):
     def cycles(self, kind, program, cuts):
         """One power cut after the other on the same disk; after each all earlier ones are checked."""
         chance = random.Random(2)
-        disk = Disk(self.folder, kind, DISK_BYTES)
+        disk = Disk.made(self.folder, kind, DISK_BYTES)
         everything = Acknowledged()
         with disk as mounted:
             # Made orderly, so that only what is uploaded later is at stake.
