@@ -75,6 +75,14 @@ impl Talk {
     }
 }
 
+/// One line on standard error from a command that has no [`Talk`].
+#[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
+pub(crate) fn complain(text: &str) {
+    for line in text.lines() {
+        eprintln!("{}", escaped(line));
+    }
+}
+
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const PLAIN: &str = "\x1b[0m";

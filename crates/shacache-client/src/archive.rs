@@ -1,4 +1,5 @@
 //! Folders as `.tar.gz`, the form in which the command line and SlapOS put them into the cache.
+//! Taking one apart again, which trusts nothing in it, is `archive/unpack.rs`.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -7,6 +8,12 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+pub use self::bounded::Limits;
+pub use self::unpack::{UnpackError, unpack};
+
+mod bounded;
+mod unpack;
 
 /// Packs a folder into a temporary file beside it, which has room for what the folder has; `/tmp`
 /// may not. The archive's paths start with the folder's own name.
@@ -29,8 +36,8 @@ pub fn pack_as(folder: &Path, name: &Path) -> io::Result<File> {
     let mut tar = tar::Builder::new(gzip);
     tar.follow_symlinks(false);
     tar.append_dir_all(name, folder)?;
-    let mut file =
-        tar.into_inner()?.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let buffered = tar.into_inner()?.finish()?;
+    let mut file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.rewind()?;
     Ok(file)
 }

@@ -8,7 +8,7 @@ use shacache_server::listen::Address;
 
 /// The ShaCache and ShaDir server.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "shacached", version, after_help = EXAMPLES)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,

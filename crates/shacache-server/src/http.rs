@@ -11,8 +11,8 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use futures_util::FutureExt;
-use http::header::{ACCEPT, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, ALLOW, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use tower::util::{MapResponseLayer, ServiceExt};
 
 use self::error::Failure;
@@ -152,7 +152,18 @@ fn named<S: Clone + Send + Sync + 'static>(name: Route, routes: Router<S>) -> Ro
 }
 
 fn closed(routes: Router) -> Router {
-    routes.fallback(async || Failure::NoRoute)
+    routes.fallback(elsewhere)
+}
+
+/// Paths that are none of ours. `*` is no path: it asks for the server as a whole (RFC 9110
+/// §9.3.7).
+async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
+    if method == Method::OPTIONS && uri.path() == "*" {
+        return Ok(
+            (StatusCode::NO_CONTENT, [(ALLOW, "GET, HEAD, POST, PUT, OPTIONS")]).into_response()
+        );
+    }
+    Err(Failure::NoRoute)
 }
 
 /// Neither changes nor fails when asked what is possible; axum adds the Allow header.

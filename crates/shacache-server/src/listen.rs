@@ -92,7 +92,7 @@ where
     let mut acceptor =
         Acceptor::new(listeners, shared.limits.response.stall, Arc::clone(&shared.counters));
     let mut tasks = JoinSet::new();
-    let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
+    let begin = move |tasks: &mut JoinSet<()>, accepted: Accepted| {
         let Some(slot) = admission.admit(accepted.peer.ip()) else { return };
         let Accepted { stream, peer } = accepted;
         let (service, shared, stopping) = (service.clone(), Arc::clone(&shared), stopping.clone());

@@ -143,11 +143,14 @@ impl Durable {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Fault::new("stat", from, error)),
         }
-        self.make_folders(to)?;
-        fs::rename(from, to).map_err(Fault::at("rename", from))?;
-        self.sync_folders(to)?;
-        self.sync_folders(from)?;
+        self.relocate(from, to)?;
         Ok(true)
+    }
+
+    /// Moves whatever is at `from` to `to`, durably.
+    pub(crate) fn displace(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        let _name = lock(&self.names[name_lock(from)]);
+        self.relocate(from, to)
     }
 
     /// Whether `path` is placed but not durable yet, so that nobody may see it.
@@ -158,6 +161,13 @@ impl Durable {
     /// Syncs everything on the file system.
     pub(crate) fn sync_file_system(&self) -> Result<(), Fault> {
         sync(&self.file_system, Reach::FileSystem).map_err(Fault::at("syncfs", &self.root))
+    }
+
+    fn relocate(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        self.make_folders(to)?;
+        fs::rename(from, to).map_err(Fault::at("rename", from))?;
+        self.sync_folders(to)?;
+        self.sync_folders(from)
     }
 
     /// Renames to the final name, which stays invisible if nothing was there before.

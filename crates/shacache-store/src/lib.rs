@@ -17,12 +17,14 @@
 //! - [`directory`]: entries by key.
 //! - `durable` and `publisher`: the only ways anything gets into the archive.
 //! - `index` and `reindex`: what is derived, and how it is made.
+//! - [`verify`]: the archive checked against itself.
 //! - `data_dir`, `layout`, `space`, `health`: the folder as a whole.
 
 pub mod blob;
 pub mod directory;
 pub mod error;
 pub mod tombstone;
+pub mod verify;
 
 pub use self::health::Health;
 pub use self::index::Totals;
@@ -59,6 +61,7 @@ use crate::index::Index;
 use crate::publisher::Publisher;
 use crate::reindex::Reindexer;
 use crate::space::Space;
+use crate::verify::{Report, Verifier, VerifyOptions};
 
 /// How a [`Store`] is opened.
 #[derive(Debug, Clone)]
@@ -80,6 +83,9 @@ struct Shared {
     blobs: BlobStore,
     directory: Directory,
     reindexer: Reindexer,
+    verifier: Arc<Verifier>,
+    /// One check at a time.
+    checking: tokio::sync::Mutex<()>,
     /// One walk over the archive at a time.
     walking: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
@@ -138,6 +144,11 @@ impl Store {
                 .spawn(move || aliases::compute(&runtime, &blobs, &index, announced, stopped))
                 .map_err(Fault::at("spawn", layout.data()))?
         };
+        let verifier = Arc::new(Verifier {
+            layout: layout.clone(),
+            publisher: Arc::clone(&publisher),
+            blobs: blobs.clone(),
+        });
         let reindexer = Reindexer {
             layout,
             publisher: Arc::clone(&publisher),
@@ -152,6 +163,8 @@ impl Store {
             blobs,
             directory,
             reindexer,
+            verifier,
+            checking: tokio::sync::Mutex::default(),
             walking: tokio::sync::Mutex::default(),
             stop,
             aliases: Mutex::new(Some(aliases)),
@@ -212,6 +225,34 @@ impl Store {
         self.0.blobs.aliases_computed().await;
         self.0.index.flush().await;
         Ok(found)
+    }
+
+    /// Checks the archive against itself. Damage moves to quarantine unless the options forbid it;
+    /// nothing is deleted. `go_on` is asked now and then, with the report so far, whether to.
+    ///
+    /// # Errors
+    /// When folders cannot be listed. A file that cannot be read is a finding.
+    pub async fn verify(
+        &self,
+        options: VerifyOptions,
+        go_on: impl FnMut(&Report) -> bool + Send + 'static,
+    ) -> Result<Report, StoreError> {
+        let _checking = self.0.checking.lock().await;
+        self.0.verifier.verify(options, go_on).await
+    }
+
+    /// How long ago the part of the archive was checked whose check is longest ago; `None` when
+    /// some part never was.
+    ///
+    /// # Errors
+    /// When the store is being closed.
+    pub async fn oldest_check(&self) -> Result<Option<Duration>, StoreError> {
+        let verifier = Arc::clone(&self.0.verifier);
+        blocking::blocking(move || {
+            let oldest = verifier.oldest_check();
+            Ok::<_, StoreError>(oldest.map(timestamp::Timestamp::age))
+        })
+        .await
     }
 
     /// Keeps the index in step with the archive in the background, from an unclean stop or a

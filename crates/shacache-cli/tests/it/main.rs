@@ -1,1 +1,12 @@
-//! Integration tests of this crate, one module per matter.
+//! Integration tests of this crate, one module per matter. Those that compare with the Python
+//! client run it from the venv that `SHACACHE_TEST_VENV` names.
+
+mod commands;
+mod drop_in;
+mod filters;
+mod ini;
+mod part_file;
+mod programs;
+mod random;
+mod reference;
+mod usage;

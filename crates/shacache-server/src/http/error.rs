@@ -13,6 +13,7 @@ use serde_json::json;
 use shacache_core::digest::{AnyDigestError, Digest, DigestError};
 use shacache_core::entry::EntryError;
 use shacache_core::key::KeyError;
+use shacache_core::wire::{CACHE_NEVER, TEXT_MEDIA_TYPE};
 use shacache_store::error::{Chain, StoreError};
 use tracing::Level;
 
@@ -158,11 +159,11 @@ pub(crate) fn finish(
         let problem = json!({ "title": reason, "status": status.as_u16(), "detail": detail });
         (PROBLEM, problem.to_string())
     } else {
-        (PLAIN, detail + "\n")
+        (TEXT_MEDIA_TYPE, detail + "\n")
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_NEVER));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     if let Failure::Range { size, .. } = *failure
         && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
@@ -206,5 +207,4 @@ fn wants_problem(accept: &HeaderValue) -> bool {
     })
 }
 
-const PLAIN: &str = "text/plain; charset=utf-8";
 const PROBLEM: &str = "application/problem+json";

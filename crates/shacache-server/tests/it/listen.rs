@@ -79,7 +79,8 @@ impl Server {
                 let stopped = async {
                     let _ = stopped.await;
                 };
-                serve(vec![listener], router(held), limits, counted, stopped).await
+                let serving = serve(vec![listener], router(held), limits, counted, stopped);
+                tokio::spawn(serving).await.expect("no panic")
             })
         });
         let address = match binding.recv_timeout(PATIENCE).expect("a bound socket") {
@@ -141,10 +142,16 @@ impl Drop for Server {
     }
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+/// True for as long as something that must end may take: for loops a broken server would not end.
+fn patiently() -> impl Fn() -> bool {
     let deadline = Instant::now() + PATIENCE;
+    move || Instant::now() < deadline
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let patient = patiently();
     while !condition() {
-        assert!(Instant::now() < deadline, "still waiting for {what}");
+        assert!(patient(), "still waiting for {what}");
         std::thread::yield_now();
     }
 }
@@ -158,6 +165,7 @@ fn limits() -> Limits {
         idle: 20 * PATIENCE,
         body: patient,
         response: patient,
+        shutdown_grace: PATIENCE,
         ..Limits::default()
     }
 }

@@ -156,7 +156,7 @@ fn list(folder: &Path) -> Result<Vec<String>, Fault> {
 }
 
 /// Reads and parses one file, never more of it than an entry may have. `None` when there is none.
-fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fault> {
+pub(crate) fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fault> {
     let opened = fs::OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
@@ -180,7 +180,7 @@ fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fa
 
 /// Why something with the name of an entry is none.
 #[derive(Debug, thiserror::Error)]
-enum NotAnEntry {
+pub(crate) enum NotAnEntry {
     #[error("a folder, a link or the like")]
     NotAFile,
     #[error(transparent)]

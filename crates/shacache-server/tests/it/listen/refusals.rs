@@ -78,7 +78,8 @@ fn a_body_that_trickles_is_drained_for_a_time() {
     takes(drain, || {
         assert_eq!(client.answer().status, 413);
         client.expect_closed();
-        while server.counters.open() == 1 {
+        let patient = patiently();
+        while patient() && server.counters.open() == 1 {
             let _ = client.stream.write_all(b"x");
             std::thread::yield_now();
         }
