@@ -111,6 +111,9 @@ impl Store {
     /// # Errors
     /// When another process holds it, its format is another, or a file operation fails.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        if cfg!(feature = "no-fsync") {
+            tracing::warn!("built without fsync: for tests only");
+        }
         let data_dir = DataDir::open(&options.data)?;
         let layout = data_dir.layout().clone();
         let durable = Arc::new(Durable::new(layout.data(), &layout.temporary())?);

@@ -138,10 +138,14 @@ impl Names {
 
 /// The names in a folder; none if there is no folder. A name that is not UTF-8 is none of ours.
 fn list(folder: &Path) -> Result<Vec<String>, Fault> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Fault::new("list", folder, error)),
+    let entries = loop {
+        match fs::read_dir(folder) {
+            Ok(entries) => break entries,
+            // Unlike `File::open`, this does not go on by itself.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(Fault::new("list", folder, error)),
+        }
     };
     let mut names = Vec::new();
     for entry in entries {
