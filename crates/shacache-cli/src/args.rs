@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
+use clap_complete::Shell;
 use shacache_client::Subject;
 use shacache_client::filter::Criterion;
-use shacache_core::key::Key;
+use shacache_core::digest::{AnyDigest, AnyDigestError, Digest};
+use shacache_core::key::{Key, KeyError};
 
 /// Keep and find the exact bytes that software was built from.
 #[derive(Debug, Parser)]
@@ -30,6 +32,45 @@ pub(crate) enum Command {
     /// List the entries of a key or URL that may be believed
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
+    /// Show every entry of a key or URL, with who signed it and whether it may be believed
+    Show(ShowArgs),
+    /// Get a URL: from the cache if a trusted entry has it, else from its origin
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Check a file against a digest or against what a key or URL has in the directory
+    Verify(VerifyArgs),
+    /// Make a signing key and its certificate
+    Keygen(KeygenArgs),
+    /// Built software releases of SlapOS
+    #[command(subcommand)]
+    Software(SoftwareCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SoftwareCommand {
+    /// Upload a built release for machines like this one
+    Upload(SoftwareUploadArgs),
+    /// Download the build that fits this machine and unpack it
+    Download(SoftwareDownloadArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check that everything in the configuration can be used
+    Check(ServerArgs),
 }
 
 /// How much to say and how.
@@ -100,6 +141,15 @@ pub(crate) struct SubjectArgs {
 }
 
 impl SubjectArgs {
+    /// What an option says, else an argument, which is a URL when it looks like one.
+    pub(crate) fn subject_or(&self, argument: Option<&str>) -> Result<Subject, KeyError> {
+        match (self.subject(), argument) {
+            (Some(subject), _) => Ok(subject),
+            (None, Some(text)) if text.contains("://") => Ok(Subject::Url(text.into())),
+            (None, text) => Ok(Subject::Key(text.unwrap_or_default().parse()?)),
+        }
+    }
+
     /// What is meant, if anything.
     pub(crate) fn subject(&self) -> Option<Subject> {
         let key = self.key.clone().map(Subject::Key);
@@ -171,6 +221,128 @@ pub(crate) struct ListArgs {
     pub(crate) server: ServerArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A key of the directory, or a URL
+    #[arg(value_name = "KEY|URL", required_unless_present_any = ["key", "url"])]
+    pub(crate) what: Option<String>,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// What to get
+    pub(crate) url: String,
+    /// Write to this file, through FILE.part; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) expected: ExpectedArgs,
+    /// Never ask the origin
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Keep what came from the origin out of the cache
+    #[arg(long)]
+    pub(crate) no_upload: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// What the bytes have to hash to.
+#[derive(Debug, Args)]
+pub(crate) struct ExpectedArgs {
+    /// The MD5 that the bytes have to have, in hex
+    #[arg(long, value_name = "HEX", value_parser = digest_of::<32>)]
+    pub(crate) md5: Option<AnyDigest>,
+    /// The SHA-256 that the bytes have to have, in hex
+    #[arg(long, value_name = "HEX", value_parser = digest_of::<64>)]
+    pub(crate) sha256: Option<AnyDigest>,
+    /// The SHA-512 that the bytes have to have, in hex
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha512: Option<Digest>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The file to check; `-` is standard input
+    pub(crate) file: String,
+    /// The digest it has to have
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["key", "url"])]
+    pub(crate) sha512: Option<Digest>,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// Where to put the private key
+    pub(crate) key_file: PathBuf,
+    /// The name in the certificate
+    pub(crate) common_name: String,
+    /// Where to put the certificate; `-` is standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) cert_file: PathBuf,
+    /// Bits of the key
+    #[arg(long, default_value_t = 3072, conflicts_with = "legacy")]
+    pub(crate) bits: usize,
+    /// A weak key of 1024 bits, as the old tool makes
+    #[arg(long)]
+    pub(crate) legacy: bool,
+}
+
+/// A software release.
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    /// The URL of the software release
+    #[arg(long, value_name = "URL")]
+    pub(crate) software_url: String,
+    /// The compiler's name of the machine; this one's by default
+    #[arg(long, value_name = "TRIPLET")]
+    pub(crate) multiarch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SoftwareUploadArgs {
+    /// The folder with the built release
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
+    /// Where releases are installed; the folder above FOLDER by default
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) software_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SoftwareDownloadArgs {
+    /// Where releases are installed; the release gets a folder named after its key there
+    pub(crate) software_root: PathBuf,
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// A digest of a kind that is told by its length.
+fn digest_of<const HEX_LEN: usize>(text: &str) -> Result<AnyDigest, String> {
+    if text.len() != HEX_LEN {
+        return Err(format!("it has {HEX_LEN} hex digits, not {}", text.len()));
+    }
+    text.parse().map_err(|error: AnyDigestError| error.to_string())
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
@@ -192,6 +364,11 @@ Examples:
   shacache download --server http://127.0.0.1:8080 DIGEST -o hello.tar.gz
   shacache download -c slapos.cfg --url http://example.com/hello.tar.gz -o hello.tar.gz
   shacache download -c slapos.cfg --key pypi:hello 'version>=[4,2]' 'version<<Infinity' | tar x";
+
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  shacache fetch -c slapos.cfg http://example.com/hello.tar.gz -o hello.tar.gz
+  shacache fetch http://example.com/hello.tar.gz --sha512 HEX --offline | tar xz";
 
 const LIST_EXAMPLES: &str = "\
 Examples:

@@ -87,7 +87,12 @@ pub(crate) async fn blob(
     }
 }
 
-async fn to_file(client: &Client, digest: &Digest, path: &Path, talk: &Talk) -> anyhow::Result<()> {
+pub(crate) async fn to_file(
+    client: &Client,
+    digest: &Digest,
+    path: &Path,
+    talk: &Talk,
+) -> anyhow::Result<()> {
     let (mut file, mut prefix) = {
         let path = path.to_owned();
         spawn_blocking(move || PartFile::open(&path)).await??

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use shacache_client::ClientError;
+use shacache_core::key::KeyError;
 
 use crate::talk::Talk;
 
@@ -26,7 +27,7 @@ pub(crate) fn failed(talk: &Talk, error: &anyhow::Error) -> ExitCode {
 
 fn code_of(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<Usage>() {
+        if cause.is::<Usage>() || cause.is::<KeyError>() {
             return USAGE;
         }
         if cause.is::<Unverified>() {

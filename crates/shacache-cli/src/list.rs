@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use shacache_client::Subject;
 use shacache_client::selection::Selected;
 use shacache_core::json::{Object, Value};
 
@@ -14,7 +13,7 @@ use crate::{connection, output};
 
 /// Lists the entries of one key.
 pub(crate) async fn run(args: &ListArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
-    let subject = subject(args)?;
+    let subject = args.subject.subject_or(args.what.as_deref())?;
     let client = connection::open(&args.server, talk)?;
     let selection = connection::selection(&args.trust, args.filter.clone());
     let selected = client.select(&subject.key(), &selection).await?;
@@ -27,15 +26,6 @@ pub(crate) async fn run(args: &ListArgs, talk: &Talk) -> anyhow::Result<ExitCode
         output::line(&one_line(entry))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What stands on the command line: an option, or an argument that is a URL when it looks like one.
-fn subject(args: &ListArgs) -> anyhow::Result<Subject> {
-    match (args.subject.subject(), &args.what) {
-        (Some(subject), _) => Ok(subject),
-        (None, Some(text)) if text.contains("://") => Ok(Subject::Url(text.clone())),
-        (None, what) => Ok(Subject::Key(what.as_deref().unwrap_or_default().parse()?)),
-    }
 }
 
 /// The digest first, so that the line can be cut; then the rest of the metadata.

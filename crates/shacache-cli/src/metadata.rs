@@ -10,7 +10,7 @@ use shacache_client::Subject;
 use shacache_core::json::{Object, Reader, Value};
 
 /// What the command line says about every entry of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Metadata(Object);
 
 impl Metadata {

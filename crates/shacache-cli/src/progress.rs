@@ -16,7 +16,7 @@ impl Bar {
     /// A bar named after what is transferred; `total` may be learnt later.
     pub(crate) fn new(talk: &Talk, name: &str, total: Option<u64>) -> Self {
         if !talk.shows_progress() {
-            return Self(ProgressBar::hidden());
+            return Self::hidden();
         }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         let template = if total.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL };
@@ -25,6 +25,11 @@ impl Bar {
         }
         bar.set_message(escaped(name).into_owned());
         Self(bar)
+    }
+
+    /// A bar that nobody sees.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
     }
 
     /// `bytes` are through in all.

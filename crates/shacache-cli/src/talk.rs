@@ -45,7 +45,6 @@ impl Talk {
     }
 
     /// Something worth knowing that is no failure.
-    #[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
     pub(crate) fn note(&self, text: &str) {
         if self.level >= 0 && !self.json {
             eprintln!("shacache: {}", escaped(text));
@@ -53,7 +52,6 @@ impl Talk {
     }
 
     /// Something unsafe or ignored.
-    #[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
     pub(crate) fn warn(&self, text: &str) {
         if self.level >= 0 {
             eprintln!("shacache: {YELLOW}warning:{PLAIN} {}", escaped(text));
@@ -61,7 +59,6 @@ impl Talk {
     }
 
     /// The failure that ends the program, with its causes on the same line.
-    #[expect(clippy::print_stderr, reason = "this is the place that writes to standard error")]
     pub(crate) fn error(&self, error: &anyhow::Error, code: u8) {
         let text = format!("{error:#}");
         if self.json {
@@ -72,6 +69,13 @@ impl Talk {
         } else {
             eprintln!("shacache: {RED}error:{PLAIN} {}", escaped(&text));
         }
+    }
+}
+
+/// One line on standard error from a command that has no [`Talk`].
+pub(crate) fn complain(text: &str) {
+    for line in text.lines() {
+        eprintln!("{}", escaped(line));
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn run(args: &UploadArgs, talk: &Talk) -> anyhow::Result<ExitCo
         let payload = source.open().await?;
         let uploaded = send(&client, &payload, name, talk).await?;
         // What came from a URL is found again under that URL, unless another key is wanted.
-        let subject = args.subject.subject().or(match source {
+        let subject = args.subject.subject().or_else(|| match source {
             Source::Url(url) => Some(Subject::Url(url.into())),
             Source::Stdin | Source::Path(_) => None,
         });

@@ -232,7 +232,7 @@ pub enum ConfigError {
         /// The option.
         option: Box<str>,
         /// What is wrong with its value.
-        source: Box<ConfigError>,
+        source: Box<Self>,
     },
     /// A private key cannot sign.
     #[error("{path}")]

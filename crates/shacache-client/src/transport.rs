@@ -170,7 +170,7 @@ pub enum TransportError {
         /// How often it failed.
         tries: usize,
         /// The last failure.
-        source: Box<TransportError>,
+        source: Box<Self>,
     },
 }
 

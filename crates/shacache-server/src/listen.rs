@@ -110,10 +110,7 @@ where
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(ended) = tasks.join_next() => {
-                report_panic(ended);
-                acceptor.retry_now();
-            }
+            Some(ended) = tasks.join_next() => report_panic(ended),
             accepted = acceptor.accept(), if tasks.len() < most_connections => {
                 begin(&mut tasks, accepted);
             }

@@ -117,6 +117,26 @@ impl Payload {
         self.length == 0
     }
 
+    /// Writes all the bytes to `out`.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read again, or `out` fails.
+    pub fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        let file = match &self.content {
+            Content::Memory(bytes) => return out.write_all(bytes),
+            Content::File(file, _) => file,
+        };
+        let mut buffer = vec![0; HASH_BYTES];
+        let mut at = 0;
+        while at < self.length {
+            let wanted = buffer.len().min(usize::try_from(self.length - at).unwrap_or(usize::MAX));
+            file.read_exact_at(&mut buffer[..wanted], at)?;
+            out.write_all(&buffer[..wanted])?;
+            at += wanted as u64;
+        }
+        Ok(())
+    }
+
     /// The bytes from the start; `sent` learns how many were taken.
     pub(super) fn pieces(
         &self,

@@ -41,7 +41,7 @@ impl Ini {
             .sections
             .iter()
             .find(|section| section.name == name)
-            .or((name == DEFAULT).then_some(&self.defaults))
+            .or_else(|| (name == DEFAULT).then_some(&self.defaults))
             .ok_or_else(|| IniError {
                 line: 0,
                 problem: IniProblem::NoSection { name: name.into() },

@@ -31,7 +31,7 @@ impl Pauses {
         if !error.is_transient() {
             return Err(error);
         }
-        let pause = match self.left.checked_sub(1).and(self.pauses.next()) {
+        let pause = match self.left.checked_sub(1).and_then(|_| self.pauses.next()) {
             Some(pause) => pause,
             None if self.taken == 0 => return Err(error),
             None => {

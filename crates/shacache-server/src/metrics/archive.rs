@@ -6,6 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
 use shacache_store::{Health, Store};
 
 /// Shows a [`Store`] at each scrape.
@@ -24,6 +25,15 @@ impl Collector for Archive {
             None,
             read_only.metric_type(),
         )?)?;
+        if let Some(age) = self.0.oldest_check() {
+            let age = ConstGauge::new(age.as_secs_f64());
+            age.encode(encoder.encode_descriptor(
+                "oldest_check",
+                "Age of the oldest check; missing until every part of the archive was checked.",
+                Some(&Unit::Seconds),
+                age.metric_type(),
+            )?)?;
+        }
         let counters = self.0.counters();
         for (name, help, value) in [
             ("damaged_blobs", "Damaged blobs found.", counters.damaged_blobs),

@@ -113,9 +113,12 @@ impl Server {
         self.hold.send_replace(true);
     }
 
+    /// Returns once the port is closed and every connection knows.
     fn begin_shutdown(&mut self) {
+        let mut silent = self.connect();
         let stop = self.stop.take().expect("stopped once");
         stop.send(()).expect("the server runs");
+        silent.expect_closed();
     }
 
     fn drained(&mut self) -> Drain {
@@ -177,6 +180,7 @@ fn router(held: watch::Receiver<bool>) -> Router {
         .route("/hold", get(hold))
         .route("/block", get(block))
         .route("/big/{bytes}", get(big))
+        .route("/whole/{bytes}", get(whole))
         .route("/peer", get(peer))
         .fallback(echo)
         .with_state(held)
@@ -234,6 +238,11 @@ async fn big(Path(bytes): Path<usize>) -> Response {
         (next > 0).then(|| (Ok::<_, io::Error>(Bytes::from(vec![b'x'; next])), left - next))
     });
     ([(http::header::CONTENT_LENGTH, bytes)], Body::from_stream(chunks)).into_response()
+}
+
+/// That many bytes, handed over in one piece.
+async fn whole(Path(bytes): Path<usize>) -> Response {
+    vec![b'x'; bytes].into_response()
 }
 
 async fn peer(request: Request) -> String {

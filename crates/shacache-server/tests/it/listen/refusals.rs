@@ -35,7 +35,8 @@ fn so_does_one_that_sends_chunks() {
 
 #[test]
 fn a_refusal_comes_before_the_body_has_to() {
-    let server = Server::start(limits());
+    let (drain, drain_idle) = (20 * PATIENCE, 20 * PATIENCE);
+    let server = Server::start(Limits { drain, drain_idle, ..limits() });
     let mut client = server.connect();
     client.send("POST /refuse HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n");
     let answer = client.answer();

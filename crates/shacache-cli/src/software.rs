@@ -1,0 +1,82 @@
+//! `shacache software`: the binary cache of SlapOS. A release is unpacked only after every byte of
+//! its archive was verified.
+
+use std::fs;
+use std::io::Seek;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use shacache_client::Client;
+use shacache_client::archive::{Limits, unpack};
+use shacache_client::config::Purpose;
+use shacache_client::software::{self, Platform};
+use shacache_core::json::{Object, Value};
+use tokio::task::spawn_blocking;
+
+use crate::args::{ReleaseArgs, ServerArgs, SoftwareDownloadArgs, SoftwareUploadArgs};
+use crate::progress::Bar;
+use crate::pump::pump;
+use crate::talk::Talk;
+use crate::{connection, output};
+
+/// Uploads a built release.
+pub(crate) async fn upload(args: &SoftwareUploadArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    let client = open(&args.server, talk)?;
+    let folder = fs::canonicalize(&args.folder)
+        .with_context(|| format!("cannot read {}", args.folder.display()))?;
+    let root = args.software_root.as_deref().or_else(|| folder.parent()).unwrap_or(&folder);
+    let root = root.to_str().ok_or_else(|| anyhow!("{} is not UTF-8", root.display()))?;
+    let url = &args.release.software_url;
+    let platform = platform(&args.release)?;
+    let payload = software::upload(&client, &folder, url, root, &platform).await?;
+    output::line(&format!("{}  {}", payload.digest(), args.folder.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Downloads and unpacks the build that fits.
+pub(crate) async fn download(args: &SoftwareDownloadArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    let client = open(&args.server, talk)?;
+    let selection = connection::selection(&args.trust, Vec::new());
+    let url = &args.release.software_url;
+    let platform = platform(&args.release)?;
+    let entry = software::select(&client, url, &platform, &selection).await?;
+    let download = client.download(entry.digest()).await?;
+    let root = args.software_root.clone();
+    let spool = tempfile::tempfile_in(&root)
+        .with_context(|| format!("cannot write to {}", root.display()))?;
+    let bar = Bar::new(talk, url, download.size_bytes());
+    let (spool, outcome) = pump(download, 0, spool, bar).await;
+    outcome?;
+    let mut spool = spool.context("the thread that writes the file is gone")?;
+    let place = root.clone();
+    let names = spawn_blocking(move || {
+        spool.rewind()?;
+        anyhow::Ok(unpack(spool, &place, &Limits::default())?)
+    })
+    .await??;
+    if talk.is_json() {
+        let mut document = Object::new();
+        document.insert("sha512", entry.digest().to_string());
+        let names = names.iter().map(|name| name.display().to_string().into());
+        document.insert("names", names.collect::<Value>());
+        output::line(&Value::from(document).to_sorted_lines())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for name in &names {
+        output::line(&root.join(name).display().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The addresses of the binary cache, else those of the options.
+fn open(args: &ServerArgs, talk: &Talk) -> anyhow::Result<Client> {
+    Ok(Client::new(&connection::config(args, Purpose::Binaries, talk)?)?)
+}
+
+fn platform(args: &ReleaseArgs) -> anyhow::Result<Platform> {
+    let platform = Platform::current().context("cannot tell what system this is")?;
+    Ok(match &args.multiarch {
+        Some(multiarch) => Platform { multiarch: multiarch.clone(), ..platform },
+        None => platform,
+    })
+}
