@@ -20,10 +20,10 @@ class Shacached:
     `prefix` is put before the command, for example to run it in a namespace of its own.
     """
 
-    def __init__(self, data, *, arguments=(), prefix=()):
+    def __init__(self, data, *, arguments=(), prefix=(), program=PROGRAM):
         self.data = Path(data)
         self.command = [
-            *prefix, PROGRAM, "serve", "--listen", "127.0.0.1:0", "--data", data, *arguments,
+            *prefix, program, "serve", "--listen", "127.0.0.1:0", "--data", data, *arguments,
         ]
         self.process = None
         self.log = []

@@ -117,8 +117,8 @@ class Shell:
         raise AssertionError(f"the shell ended in {command}")
 
     def run_in_background(self, command, expected):
-        """Waits until every line that is shown was printed."""
-        self.process.stdin.write(f"{command} >{self.background_log} 2>&1 </dev/null &\n")
+        """Waits until what is shown was printed. The log, on standard error, is not shown."""
+        self.process.stdin.write(f"{command} >{self.background_log} 2>/dev/null </dev/null &\n")
 
         pattern = as_pattern(expected).removesuffix(r"\s*\Z")
 

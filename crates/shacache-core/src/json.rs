@@ -157,3 +157,6 @@ impl FromIterator<Self> for Value {
         Self::Array(items.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,21 @@
 //! Commands for a server that is running, over a Unix socket in its data folder that only its own
 //! user may open. This half answers them; [`client`] asks. No other socket offers these routes.
 
+use std::error::Error;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use bytes::Bytes;
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -53,7 +57,10 @@ impl AdminSocket {
 
     /// Answers commands until dropped.
     pub async fn serve(self, store: Store) {
-        let routes = Router::new().route(REINDEX, post(reindex)).with_state(store);
+        let routes = Router::new()
+            .route(REINDEX, post(reindex))
+            .route(VERIFY, post(verify))
+            .with_state(store);
         let mut connections = JoinSet::new();
         loop {
             match self.socket.accept().await {
@@ -94,12 +101,32 @@ pub fn report(found: &Reindexed) -> String {
 }
 
 /// Goes on when the client leaves: half an index is worse than one nobody waits for.
-async fn reindex(State(store): State<Store>) -> Result<String, (StatusCode, String)> {
-    let failed = |text| (StatusCode::INTERNAL_SERVER_ERROR, text);
-    match tokio::spawn(async move { store.reindex().await }).await {
-        Ok(Ok(found)) => Ok(report(&found)),
-        Ok(Err(error)) => Err(failed(Chain(&error).to_string())),
-        Err(error) => Err(failed(error.to_string())),
+async fn reindex(State(store): State<Store>) -> Result<String, Failed> {
+    let found = tokio::spawn(async move { store.reindex().await }).await??;
+    Ok(report(&found))
+}
+
+/// Ends after the part at hand when the client leaves: it is there to read the report.
+async fn verify(State(store): State<Store>, options: Bytes) -> Result<Vec<u8>, Failed> {
+    let options = serde_json::from_slice(&options)?;
+    let waiting = Arc::new(());
+    let asked = Arc::downgrade(&waiting);
+    let report = store.verify(options, move |_| asked.strong_count() > 0).await?;
+    Ok(serde_json::to_vec(&report)?)
+}
+
+/// What a command answers when it cannot do its work.
+struct Failed(Box<dyn Error + Send + Sync>);
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, Chain(&*self.0).to_string()).into_response()
     }
 }
 
@@ -137,4 +164,5 @@ impl ShortPath {
 const SOCKET: &str = "admin.sock";
 const PRIVATE: &str = "admin.new";
 const REINDEX: &str = "/reindex";
+const VERIFY: &str = "/verify";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

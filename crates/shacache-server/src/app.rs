@@ -35,11 +35,11 @@ impl App {
         store.tend();
         let connections = Arc::new(Counters::default());
         Ok(Self(Arc::new(Inner {
-            store,
             mounts: config.mounts().clone(),
             blob_limit_bytes: config.blob_limit_bytes(),
-            metrics: Metrics::new(Arc::clone(&connections)),
+            metrics: Metrics::new(Arc::clone(&connections), store.clone()),
             connections,
+            store,
         })))
     }
 

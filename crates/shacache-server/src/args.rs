@@ -1,14 +1,16 @@
 //! The command line of `shacached` as it is typed. Must not know what the commands do.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use shacache_server::config::Overrides;
 use shacache_server::listen::Address;
+use shacache_store::verify::{Subset, VerifyOptions};
 
 /// The ShaCache and ShaDir server.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "shacached", version, after_help = EXAMPLES)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -24,6 +26,39 @@ pub(crate) enum Command {
     PrintConfig(Settings),
     /// Make the index anew from the archive, also while a server runs.
     Reindex(Settings),
+    /// Check every blob and entry of the archive, also while a server runs. What is damaged moves
+    /// to quarantine/ in the data folder; nothing is deleted.
+    Verify(Verify),
+}
+
+/// What is to be checked, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    settings: Settings,
+    /// Check one share of the archive: 3/30 is the third of thirty.
+    #[arg(long, value_name = "PART/OF", default_value_t = Subset::WHOLE)]
+    subset: Subset,
+    /// Leave out what a run that was cut off had checked.
+    #[arg(long)]
+    resume: bool,
+    /// Only report; move nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Read at most so many bytes a second.
+    #[arg(long, value_name = "BYTES")]
+    rate: Option<NonZeroU64>,
+    /// Report as one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl From<Verify> for (Overrides, VerifyOptions) {
+    fn from(verify: Verify) -> Self {
+        let Verify { settings, subset, resume, dry_run, rate, json: _ } = verify;
+        let bytes_per_second = rate.map(NonZeroU64::get);
+        (settings.into(), VerifyOptions { subset, resume, dry_run, bytes_per_second })
+    }
 }
 
 /// What wins over the configuration file and the environment.
@@ -55,4 +90,4 @@ Examples:
   shacached print-config > /etc/shacache/server.toml
 
 Every setting is also a variable: SHACACHED_LISTEN, SHACACHED_LIMIT__BLOB_BYTES.
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 verify found damage.";

@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::raw::{RawConfig, RawLimit};
+use self::raw::{RawConfig, RawLimit, RawScrub};
 use crate::listen::{Address, AddressError, Limits, MinimumFlow};
 use crate::mount::{HostNameError, MountPathError, Mounts, MountsError};
+use crate::scrub::Scrub;
 
 pub use self::environment::EnvironmentError;
 pub use self::load::{LoadError, Origin, Overrides, load, print};
@@ -18,7 +19,7 @@ mod load;
 mod print;
 mod raw;
 
-/// A checked configuration. Only [`load`] makes one of what a user wrote.
+/// A checked configuration. Only [`load()`] makes one of what a user wrote.
 #[derive(Debug, Clone)]
 pub struct Config {
     listen: Vec<Address>,
@@ -28,6 +29,7 @@ pub struct Config {
     log_level: LogLevel,
     blob_limit_bytes: u64,
     limits: Limits,
+    scrub: Scrub,
 }
 
 impl Config {
@@ -72,6 +74,12 @@ impl Config {
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+
+    /// When the archive is checked in the background.
+    #[must_use]
+    pub fn scrub(&self) -> Scrub {
+        self.scrub
+    }
 }
 
 impl TryFrom<&RawConfig> for Config {
@@ -101,6 +109,7 @@ impl TryFrom<&RawConfig> for Config {
             log_level: raw.log.level,
             blob_limit_bytes: raw.limit.blob_bytes,
             limits: limits(&raw.limit),
+            scrub: scrub(&raw.scrub),
         })
     }
 }
@@ -121,7 +130,7 @@ pub enum SettingError {
     #[error("the list is empty: a server listens somewhere")]
     ListenNowhere,
     /// There is no data folder.
-    #[error("no folder is named, and neither STATE_DIRECTORY, XDG_DATA_HOME nor HOME gives one")]
+    #[error("no folder is named; without HOME there is no default either")]
     NoData,
     /// A mount path cannot be read.
     #[error("{text:?}")]
@@ -171,6 +180,14 @@ fn each<T: std::str::FromStr>(
 ) -> Result<Vec<T>, SettingError> {
     let read = |text: &String| text.parse().map_err(|cause| error(text.clone(), cause));
     texts.iter().map(read).collect()
+}
+
+fn scrub(raw: &RawScrub) -> Scrub {
+    if !raw.enabled {
+        return Scrub::Off;
+    }
+    let period = Duration::from_secs(raw.days.get().saturating_mul(24 * 60 * 60));
+    Scrub::Every { period, bytes_per_second: raw.bytes_per_second }
 }
 
 fn limits(raw: &RawLimit) -> Limits {

@@ -92,7 +92,7 @@ where
     let mut acceptor =
         Acceptor::new(listeners, shared.limits.response.stall, Arc::clone(&shared.counters));
     let mut tasks = JoinSet::new();
-    let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
+    let begin = move |tasks: &mut JoinSet<()>, accepted: Accepted| {
         let Some(slot) = admission.admit(accepted.peer.ip()) else { return };
         let Accepted { stream, peer } = accepted;
         let (service, shared, stopping) = (service.clone(), Arc::clone(&shared), stopping.clone());
@@ -110,10 +110,7 @@ where
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(ended) = tasks.join_next() => {
-                report_panic(ended);
-                acceptor.retry_now();
-            }
+            Some(ended) = tasks.join_next() => report_panic(ended),
             accepted = acceptor.accept(), if tasks.len() < most_connections => {
                 begin(&mut tasks, accepted);
             }

@@ -13,6 +13,7 @@ use self::args::{Command, CommandLine};
 mod args;
 mod reindex;
 mod start;
+mod verify;
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
@@ -20,6 +21,11 @@ fn main() -> ExitCode {
         Command::CheckConfig(settings) => check_config(&settings.into()),
         Command::PrintConfig(settings) => print_config(&settings.into()),
         Command::Reindex(settings) => reindex::run(&settings.into()),
+        Command::Verify(verify) => {
+            let json = verify.json;
+            let (overrides, options) = verify.into();
+            verify::run(&overrides, options, json)
+        }
     };
     outcome.unwrap_or_else(|error| {
         // With standard error gone there is nobody left to tell.

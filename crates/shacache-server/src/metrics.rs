@@ -11,14 +11,16 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use shacache_store::Store;
 
+use self::archive::Archive;
 use self::connections::Connections;
 use crate::listen::Counters;
 
+mod archive;
 mod connections;
 
 /// The counters of one server. Cloning shares them.
@@ -31,12 +33,11 @@ pub(crate) struct Metrics {
     received_bytes: Family<RouteLabels, Counter>,
     panics: Counter,
     cut_short: Counter,
-    read_only: Gauge,
 }
 
 impl Metrics {
-    /// Everything at zero; `connections` are the listener's own counters, shown beside.
-    pub(crate) fn new(connections: Arc<Counters>) -> Self {
+    /// Everything at zero. What the listener and the store count themselves is shown beside.
+    pub(crate) fn new(connections: Arc<Counters>, store: Store) -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
             requests: Family::default(),
@@ -45,9 +46,8 @@ impl Metrics {
             received_bytes: Family::default(),
             panics: Counter::default(),
             cut_short: Counter::default(),
-            read_only: Gauge::default(),
         };
-        metrics.registry = Arc::new(metrics.register(connections));
+        metrics.registry = Arc::new(metrics.register(connections, store));
         metrics
     }
 
@@ -85,8 +85,7 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(crate) fn to_text(&self, read_only: bool) -> String {
-        self.read_only.set(i64::from(read_only));
+    pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes all that is written to it");
         text
@@ -96,7 +95,7 @@ impl Metrics {
     pub(crate) const MEDIA_TYPE: &str =
         "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    fn register(&self, connections: Arc<Counters>) -> Registry {
+    fn register(&self, connections: Arc<Counters>, store: Store) -> Registry {
         let mut registry = Registry::with_prefix("shacache");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register_with_unit(
@@ -123,14 +122,10 @@ impl Metrics {
             "Answers ended early because stored bytes were damaged or unreadable",
             self.cut_short.clone(),
         );
-        registry.register(
-            "store_read_only",
-            "1 while writes are refused since a failure",
-            self.read_only.clone(),
-        );
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program that runs", Info::new(version));
         registry.register_collector(Box::new(Connections(connections)));
+        registry.register_collector(Box::new(Archive(store)));
         registry
     }
 }
@@ -197,32 +192,4 @@ struct RouteLabels {
 /// Buckets from 0.25 ms for a cached answer to over an hour for a large upload.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.000_25, 4.0, 13))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_told_apart_by_method_route_and_code_only() {
-        let metrics = Metrics::new(Arc::default());
-        let invented = Method::from_bytes(b"FETCH-ABC").unwrap();
-        let second = Duration::from_secs(1);
-        metrics.answered(&Method::GET, Route::Blob, StatusCode::OK, 5, second);
-        metrics.answered(&Method::GET, Route::Blob, StatusCode::OK, 5, second);
-        metrics.answered(&invented, Route::None, StatusCode::NOT_FOUND, 0, second);
-        let text = metrics.to_text(true);
-        for line in [
-            "shacache_requests_total{method=\"GET\",route=\"blob\",code=\"200\"} 2\n",
-            "shacache_requests_total{method=\"other\",route=\"none\",code=\"404\"} 1\n",
-            "shacache_sent_bytes_total{method=\"GET\",route=\"blob\"} 10\n",
-            "shacache_request_seconds_count{method=\"GET\",route=\"blob\"} 2\n",
-            "shacache_store_read_only 1\n",
-            "shacache_connections_open 0\n",
-            "# EOF\n",
-        ] {
-            assert!(text.contains(line), "{line}\nis missing in\n{text}");
-        }
-        assert!(!text.contains("FETCH"));
-    }
 }

@@ -10,7 +10,7 @@ use shacache_server::app::App;
 use shacache_server::config::{self, Config, Overrides};
 use shacache_server::listen::{Address, Drain, Listener};
 use shacache_server::mount::{MountPath, Mounts};
-use shacache_server::{log, serve};
+use shacache_server::{log, scrub, serve};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ async fn run_configured(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     announce(&listeners, config)?;
 
     let admin = tokio::spawn(admin.serve(app.store().clone()));
+    let scrub = tokio::spawn(scrub::run(app.store().clone(), config.scrub()));
     let stopped = tokio::select! {
         drain = serve(&app, listeners, config.limits().clone(), signals.first()) => match drain {
             Drain::Complete => Ok(()),
@@ -39,7 +40,8 @@ async fn run_configured(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     };
     // Its socket's file goes with it.
     admin.abort();
-    let _aborted = admin.await;
+    scrub.abort();
+    let _aborted = (admin.await, scrub.await);
     app.store().close().await?;
     stopped?;
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -170,6 +171,17 @@ impl BlobStore {
     }
 }
 
+/// How a blob's check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// Its bytes are those that its name says.
+    Whole { size: u64, index_was_wrong: bool },
+    /// They are not.
+    Damaged { quarantine: Option<PathBuf> },
+    /// There is no such blob any more.
+    Absent,
+}
+
 /// A blob that is there; nothing of it is read yet.
 #[derive(Debug)]
 pub struct Blob {
@@ -269,9 +281,9 @@ impl Shared {
         self.new_blobs.add(*digest);
     }
 
-    /// Moves a blob whose bytes are not those that its name says out of the archive. Nothing is
-    /// deleted, and a copy that was published meanwhile stays.
-    async fn quarantine(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) {
+    /// Moves a blob whose bytes are not those that its name says out of the archive, and says where
+    /// to. Nothing is deleted, and a copy that was published meanwhile stays.
+    async fn quarantine(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) -> Option<PathBuf> {
         let from = self.layout.blob(digest);
         let to = self.layout.quarantined_blob(digest, Timestamp::now());
         let (shared, file, place) = (Arc::clone(self), Arc::clone(file), to.clone());
@@ -283,11 +295,16 @@ impl Shared {
                 self.sums.remove(digest);
                 self.index.record(Change::NoBlob(*digest));
                 tracing::error!(%digest, to = %to.display(), "damaged: moved to quarantine");
+                Some(to)
             }
-            Ok(false) => tracing::info!(%digest, "a damaged copy was replaced meanwhile"),
+            Ok(false) => {
+                tracing::info!(%digest, "a damaged copy was replaced meanwhile");
+                None
+            }
             Err(error) => {
                 self.damaged.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%digest, error = %Chain(&error), "damaged, and stays in place");
+                None
             }
         }
     }

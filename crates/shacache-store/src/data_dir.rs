@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::durable::{make_folder, sync_folder};
+use crate::durable::{make_folder, sync_file, sync_folder};
 use crate::error::{Fault, StoreError};
 use crate::layout::{FORMAT, Layout};
 
@@ -51,7 +51,7 @@ impl DataDir {
         if lock.is_some() && is_clean {
             let path = self.layout.clean_marker();
             let file = File::create(&path).map_err(Fault::at("create", &path))?;
-            file.sync_all().map_err(Fault::at("fsync", &path))?;
+            sync_file(&file, &path)?;
             sync_folder(&self.layout.index())?;
         }
         Ok(())
@@ -88,7 +88,7 @@ fn write_version(layout: &Layout, path: &Path) -> Result<(), Fault> {
     let temporary = layout.temporary().join("VERSION");
     let mut file = File::create(&temporary).map_err(Fault::at("create", &temporary))?;
     writeln!(file, "{FORMAT}").map_err(Fault::at("write", &temporary))?;
-    file.sync_all().map_err(Fault::at("fsync", &temporary))?;
+    sync_file(&file, &temporary)?;
     fs::rename(&temporary, path).map_err(Fault::at("rename", path))?;
     sync_folder(&layout.archive())
 }

@@ -15,7 +15,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -128,7 +128,7 @@ impl Durable {
     /// Makes sure that a file somebody else put under `path` survives a power cut too.
     pub(crate) fn sync_existing(&self, path: &Path) -> Result<(), Fault> {
         let file = File::open(path).map_err(Fault::at("open", path))?;
-        file.sync_all().map_err(Fault::at("fsync", path))?;
+        sync_file(&file, path)?;
         self.sync_folders(path)
     }
 
@@ -143,11 +143,14 @@ impl Durable {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Fault::new("stat", from, error)),
         }
-        self.make_folders(to)?;
-        fs::rename(from, to).map_err(Fault::at("rename", from))?;
-        self.sync_folders(to)?;
-        self.sync_folders(from)?;
+        self.relocate(from, to)?;
         Ok(true)
+    }
+
+    /// Moves whatever is at `from` to `to`, durably.
+    pub(crate) fn displace(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        let _name = lock(&self.names[name_lock(from)]);
+        self.relocate(from, to)
     }
 
     /// Whether `path` is placed but not durable yet, so that nobody may see it.
@@ -157,8 +160,14 @@ impl Durable {
 
     /// Syncs everything on the file system.
     pub(crate) fn sync_file_system(&self) -> Result<(), Fault> {
-        rustix::io::retry_on_intr(|| rustix::fs::syncfs(&self.file_system))
-            .map_err(Fault::at("syncfs", &self.root))
+        sync(&self.file_system, Reach::FileSystem).map_err(Fault::at("syncfs", &self.root))
+    }
+
+    fn relocate(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        self.make_folders(to)?;
+        fs::rename(from, to).map_err(Fault::at("rename", from))?;
+        self.sync_folders(to)?;
+        self.sync_folders(from)
     }
 
     /// Renames to the final name, which stays invisible if nothing was there before.
@@ -264,7 +273,7 @@ impl Temporary {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.file.sync_all().map_err(Fault::at("fsync", &self.path))
+        sync_file(&self.file, &self.path)
     }
 
     fn rename(mut self, to: &Path) -> Result<(), Fault> {
@@ -308,7 +317,33 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Fault> {
 /// Syncs one folder: the names in it are on disk afterwards.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), Fault> {
     let open = File::open(folder).map_err(Fault::at("open", folder))?;
-    open.sync_all().map_err(Fault::at("fsync", folder))
+    sync_file(&open, folder)
+}
+
+/// Syncs one open file; `path` is for the error.
+pub(crate) fn sync_file(file: &File, path: &Path) -> Result<(), Fault> {
+    sync(file, Reach::File).map_err(Fault::at("fsync", path))
+}
+
+/// How much one sync writes to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The file or folder itself.
+    File,
+    /// All that was written to its file system.
+    FileSystem,
+}
+
+/// Every sync of the archive goes through here, so that the feature `no-fsync` takes away all of
+/// them: the fault tests have to see such a build lose what it acknowledged.
+fn sync(file: &File, reach: Reach) -> io::Result<()> {
+    if cfg!(feature = "no-fsync") {
+        return Ok(());
+    }
+    match reach {
+        Reach::File => file.sync_all(),
+        Reach::FileSystem => Ok(rustix::io::retry_on_intr(|| rustix::fs::syncfs(file))?),
+    }
 }
 
 /// The lock that a name shares with few others.

@@ -86,8 +86,16 @@ impl Layout {
         self.blobs().join(fanned_out(digest))
     }
 
+    pub(crate) fn blob_tombstones(&self) -> PathBuf {
+        self.archive().join("tombstones/blobs")
+    }
+
+    pub(crate) fn entry_tombstones(&self) -> PathBuf {
+        self.archive().join("tombstones/entries")
+    }
+
     pub(crate) fn blob_tombstone(&self, digest: &Digest) -> PathBuf {
-        let mut path = self.archive().join("tombstones/blobs").join(fanned_out(digest));
+        let mut path = self.blob_tombstones().join(fanned_out(digest));
         path.set_extension("json");
         path
     }
@@ -96,12 +104,23 @@ impl Layout {
         self.data.join("quarantine/damaged").join(format!("{at}-{digest}"))
     }
 
+    /// Where a check moves something that does not belong into the archive.
+    pub(crate) fn quarantined_item(&self, path: &Path, check: Timestamp) -> PathBuf {
+        let path = path.strip_prefix(&self.data).unwrap_or(path);
+        self.data.join("quarantine/verify").join(check.to_string()).join(path)
+    }
+
+    /// The progress of checks.
+    pub(crate) fn verification(&self) -> PathBuf {
+        self.data.join("state/verify.json")
+    }
+
     pub(crate) fn key_entries(&self, key: &KeyFileName) -> PathBuf {
         self.entries().join(key.fan_out()).join(key.name())
     }
 
     pub(crate) fn key_tombstones(&self, key: &KeyFileName) -> PathBuf {
-        self.archive().join("tombstones/entries").join(key.fan_out()).join(key.name())
+        self.entry_tombstones().join(key.fan_out()).join(key.name())
     }
 }
 

@@ -17,12 +17,14 @@
 //! - [`directory`]: entries by key.
 //! - `durable` and `publisher`: the only ways anything gets into the archive.
 //! - `index` and `reindex`: what is derived, and how it is made.
+//! - [`verify`]: the archive checked against itself.
 //! - `data_dir`, `layout`, `space`, `health`: the folder as a whole.
 
 pub mod blob;
 pub mod directory;
 pub mod error;
 pub mod tombstone;
+pub mod verify;
 
 pub use self::health::Health;
 pub use self::index::Totals;
@@ -59,6 +61,7 @@ use crate::index::Index;
 use crate::publisher::Publisher;
 use crate::reindex::Reindexer;
 use crate::space::Space;
+use crate::verify::{Report, Verifier, VerifyOptions};
 
 /// How a [`Store`] is opened.
 #[derive(Debug, Clone)]
@@ -80,6 +83,9 @@ struct Shared {
     blobs: BlobStore,
     directory: Directory,
     reindexer: Reindexer,
+    verifier: Arc<Verifier>,
+    /// One check at a time.
+    checking: tokio::sync::Mutex<()>,
     /// One walk over the archive at a time.
     walking: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
@@ -105,6 +111,9 @@ impl Store {
     /// # Errors
     /// When another process holds it, its format is another, or a file operation fails.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        if cfg!(feature = "no-fsync") {
+            tracing::warn!("built without fsync: for tests only");
+        }
         let data_dir = DataDir::open(&options.data)?;
         let layout = data_dir.layout().clone();
         let durable = Arc::new(Durable::new(layout.data(), &layout.temporary())?);
@@ -135,6 +144,8 @@ impl Store {
                 .spawn(move || aliases::compute(&runtime, &blobs, &index, announced, stopped))
                 .map_err(Fault::at("spawn", layout.data()))?
         };
+        let verifier =
+            Arc::new(Verifier::new(layout.clone(), Arc::clone(&publisher), blobs.clone()));
         let reindexer = Reindexer {
             layout,
             publisher: Arc::clone(&publisher),
@@ -149,6 +160,8 @@ impl Store {
             blobs,
             directory,
             reindexer,
+            verifier,
+            checking: tokio::sync::Mutex::default(),
             walking: tokio::sync::Mutex::default(),
             stop,
             aliases: Mutex::new(Some(aliases)),
@@ -209,6 +222,37 @@ impl Store {
         self.0.blobs.aliases_computed().await;
         self.0.index.flush().await;
         Ok(found)
+    }
+
+    /// Checks the archive against itself. Damage moves to quarantine unless the options forbid it;
+    /// nothing is deleted. `go_on` is asked now and then, with the report so far, whether to.
+    ///
+    /// # Errors
+    /// When folders cannot be listed. A file that cannot be read is a finding.
+    pub async fn verify(
+        &self,
+        options: VerifyOptions,
+        go_on: impl FnMut(&Report) -> bool + Send + 'static,
+    ) -> Result<Report, StoreError> {
+        let _checking = self.0.checking.lock().await;
+        self.0.verifier.verify(options, go_on).await
+    }
+
+    /// Checks, at most so fast, the part of the archive whose check is longest ago; damage moves to
+    /// quarantine. 256 calls check everything.
+    ///
+    /// # Errors
+    /// As [`Store::verify`].
+    pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Report, StoreError> {
+        let _checking = self.0.checking.lock().await;
+        self.0.verifier.scrub(bytes_per_second).await
+    }
+
+    /// How long ago the part of the archive was checked whose check is longest ago; `None` when
+    /// some part never was.
+    #[must_use]
+    pub fn oldest_check(&self) -> Option<Duration> {
+        self.0.verifier.oldest_check().map(timestamp::Timestamp::age)
     }
 
     /// Keeps the index in step with the archive in the background, from an unclean stop or a

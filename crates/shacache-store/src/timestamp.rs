@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Microseconds since 1970-01-01T00:00:00Z, spelled `20261122T151200.123456Z` (ISO 8601 basic
 /// format). Years 0 to 9999, so text order is time order.
@@ -22,6 +25,12 @@ impl Timestamp {
     #[must_use]
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// How long ago it was; nothing for a time to come.
+    pub(crate) fn age(self) -> Duration {
+        let micros = Self::now().0.saturating_sub(self.0);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -79,6 +88,18 @@ impl FromStr for Timestamp {
         .map_err(|_| TimestampError)?;
         let time = Offset::UTC.to_timestamp(civil).map_err(|_| TimestampError)?;
         Ok(Self(time.as_microsecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -95,15 +95,6 @@ impl FromIterator<(JsonString, Value)> for Object {
     }
 }
 
-impl IntoIterator for Object {
-    type Item = (JsonString, Value);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.members.into_iter()
-    }
-}
-
 impl PartialEq for Object {
     /// Python's `==` of dicts: the same keys, in any order, with equal values.
     fn eq(&self, other: &Self) -> bool {

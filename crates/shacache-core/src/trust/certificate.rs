@@ -1,6 +1,8 @@
 //! Certificates (X.509, RFC 5280) as the trusted list has them. Only the key counts: no date, name,
 //! version, extension or signature of a certificate is ever a reason to refuse it, because lists in
-//! daily use hold expired ones, version 1, RSA-1024 and SHA-1. Names and dates are for display.
+//! daily use hold expired ones, version 1, RSA-1024 and SHA-1. Names and dates are for display; yet
+//! a certificate in which they cannot be read at all (a 31st of February, say) is none here, though
+//! OpenSSL would find its key.
 
 use x509_parser::certificate::X509CertificateParser;
 use x509_parser::error::X509Error;
@@ -90,4 +92,82 @@ pub enum CertificateError {
     /// The key is of no use here.
     #[error(transparent)]
     PublicKey(#[from] PublicKeyError),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::any;
+    use proptest::sample::Index;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::trust::Trust;
+
+    const PEM: &str = include_str!("../../testdata/golden/tool.pem");
+
+    #[test]
+    fn bytes_behind_a_certificate_do_not_matter() {
+        let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+        der.extend(b"anything");
+        let certificate = Certificate::from_der(&der).unwrap();
+        assert_eq!(certificate.common_name(), Some("the real tool"));
+        let (begin, end) = (PEM.to_owned(), "and anything behind its last line");
+        assert!(Certificate::from_pem(&(begin + end)).is_ok());
+    }
+
+    #[test]
+    fn dates_that_do_not_exist_make_no_certificate() {
+        let pem = include_str!("../../testdata/golden/expired.pem");
+        let mut der = pem::certificates(pem)[0].der.clone().unwrap();
+        let at = der.windows(13).position(|bytes| bytes == b"020101000000Z").unwrap();
+        der[at..at + 6].copy_from_slice(b"020231");
+        assert!(matches!(Certificate::from_der(&der), Err(CertificateError::NotX509(_))));
+    }
+
+    #[test]
+    fn extensions_are_not_looked_into() {
+        let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+        let basic_constraints = b"\x30\x03\x01\x01\xff";
+        let at = der.windows(5).rposition(|bytes| bytes == basic_constraints).unwrap();
+        der[at + 3] = 9;
+        assert!(Certificate::from_der(&der).is_ok(), "a boolean of nine bytes in two");
+    }
+
+    #[test]
+    fn a_text_without_certificate_is_refused() {
+        assert_eq!(Certificate::from_pem("").err(), Some(CertificateError::NoBegin));
+        assert_eq!(Certificate::from_pem("text").err(), Some(CertificateError::NoBegin));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_never_panic(at in any::<Index>(), with in any::<u8>(), cut in any::<Index>()) {
+            let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+            let place = at.index(der.len());
+            der[place] = with;
+            if let Ok(certificate) = Certificate::from_der(&der) {
+                prop_assert!(certificate.public_key().bits() >= PublicKey::MIN_BITS);
+            }
+            let _cut_short = Certificate::from_der(&der[..cut.index(der.len())]);
+        }
+
+        #[test]
+        fn damaged_lists_lose_at_most_what_is_damaged(
+            at in any::<Index>(),
+            with in "[A-Za-z0-9+/=\n -]{0,3}",
+        ) {
+            let mut list = PEM.to_owned();
+            let place = at.index(list.len());
+            list.replace_range(place..=place, &with);
+            let good = include_str!("../../testdata/golden/sha1.pem");
+            let (trust, _) = Trust::from_pem_list(&[good, &list, "\n", good].concat());
+            prop_assert!(trust.certificates().iter().any(|it| it.public_key().bits() == 2048));
+        }
+
+        #[test]
+        fn any_text_is_a_list(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+            prop_assert!(Trust::from_pem_list(&text).0.is_empty());
+            prop_assert_eq!(Certificate::from_der(&bytes).is_err(), true);
+        }
+    }
 }

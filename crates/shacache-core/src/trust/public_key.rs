@@ -60,6 +60,10 @@ impl PublicKey {
     }
 
     /// Whether the key made the signature over exactly this message.
+    ///
+    /// A signature is as long as the modulus, as RFC 8017 has it. The old client, which runs
+    /// `openssl`, does not read what follows one; here it is wrong, or one entry could be put
+    /// again and again with other bytes behind its signature.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verifier.verify_sig(message, signature).is_ok()
@@ -177,3 +181,87 @@ fn name_of(algorithm: String) -> String {
 
 /// RFC 8017, appendix A.1.
 const RSA_ENCRYPTION: &str = "1.2.840.113549.1.1.1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::Certificate;
+
+    /// A DER value of less than 64 KiB.
+    fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let head = match length {
+            [0, short @ 0..0x80] => vec![tag, short],
+            [0, medium] => vec![tag, 0x81, medium],
+            [high, low] => vec![tag, 0x82, high, low],
+        };
+        [&*head, content].concat()
+    }
+
+    fn spki(algorithm: &[u8], modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        let key = der(0x30, &[der(0x02, modulus), der(0x02, exponent)].concat());
+        let bits = der(0x03, &[&[0], &*key].concat());
+        der(0x30, &[der(0x30, algorithm), bits].concat())
+    }
+
+    /// The key of a golden certificate, taken apart: its modulus with a zero in front.
+    fn modulus() -> Vec<u8> {
+        let certificate = include_str!("../../testdata/golden/tool.pem");
+        let key = Certificate::from_pem(certificate).unwrap().public_key().clone();
+        let modulus = key.spki_der()[28..28 + 129].to_vec();
+        assert_eq!(spki(RSA, &modulus, EXPONENT), key.spki_der());
+        modulus
+    }
+
+    fn read(exponent: &[u8], modulus: &[u8]) -> Result<u32, PublicKeyError> {
+        PublicKey::from_spki_der(&spki(RSA, modulus, exponent)).map(|key| key.bits())
+    }
+
+    #[test]
+    fn parameters_of_the_algorithm_do_not_matter() {
+        let without = spki(&RSA[..11], &modulus(), EXPONENT);
+        assert_eq!(PublicKey::from_spki_der(&without).map(|key| key.bits()), Ok(1024));
+    }
+
+    #[test]
+    fn numbers_that_make_no_key_are_refused() {
+        let modulus = modulus();
+        assert_eq!(read(EXPONENT, &modulus), Ok(1024));
+        assert_eq!(read(&[3], &modulus), Ok(1024));
+        assert_eq!(read(&[1, 0, 0, 0, 1], &modulus), Ok(1024));
+        for exponent in [&[0][..], &[1], &[2], &[0xff], &[4, 0, 0, 0, 1]] {
+            assert_eq!(read(exponent, &modulus), Err(PublicKeyError::Malformed), "{exponent:?}");
+        }
+        let even = [&modulus[..128], &[0]].concat();
+        assert_eq!(read(EXPONENT, &even), Err(PublicKeyError::Malformed));
+        let negative = &modulus[1..];
+        assert_eq!(read(EXPONENT, negative), Err(PublicKeyError::Malformed));
+    }
+
+    #[test]
+    fn bytes_behind_a_key_are_refused() {
+        let mut long = spki(RSA, &modulus(), EXPONENT);
+        long.push(0);
+        assert_eq!(PublicKey::from_spki_der(&long), Err(PublicKeyError::Malformed));
+        assert_eq!(PublicKey::from_spki_der(b""), Err(PublicKeyError::Malformed));
+    }
+
+    #[test]
+    fn unknown_schemes_are_called_by_number() {
+        let unknown = spki(b"\x06\x03\x2a\x03\x04", &modulus(), EXPONENT);
+        let refused = PublicKey::from_spki_der(&unknown).expect_err("no known scheme");
+        assert_eq!(refused.to_string(), "its public key is not RSA but 1.2.3.4");
+    }
+
+    #[test]
+    fn fingerprints_are_sha256_of_the_whole_key() {
+        let key = PublicKey::from_spki_der(&spki(RSA, &modulus(), EXPONENT)).unwrap();
+        let expected = HEXLOWER.encode(digest(&SHA256, key.spki_der()).as_ref());
+        assert_eq!(key.fingerprint().to_string(), expected);
+        assert_eq!(expected.to_uppercase().parse(), Ok(*key.fingerprint()));
+        assert!("00".parse::<Fingerprint>().is_err());
+    }
+
+    const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    const EXPONENT: &[u8] = &[1, 0, 1];
+}

@@ -4,36 +4,52 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::HOST;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use shacache_store::verify::{Report, VerifyOptions};
 use tokio::net::UnixStream;
 
-use super::{REINDEX, SOCKET, ShortPath};
+use super::{REINDEX, SOCKET, ShortPath, VERIFY};
 
 /// Has the server of `data` make its index anew; gives what it says to that.
 ///
 /// # Errors
 /// When no server answers, or it could not do it.
 pub async fn reindex(data: &Path) -> Result<String, AskError> {
+    let text = ask(data, REINDEX, Body::empty()).await?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Has the server of `data` check its archive.
+///
+/// # Errors
+/// When no server answers, or it could not do it.
+pub async fn verify(data: &Path, options: &VerifyOptions) -> Result<Report, AskError> {
+    let options = serde_json::to_vec(options).map_err(AskError::Unreadable)?;
+    let report = ask(data, VERIFY, Body::from(options)).await?;
+    serde_json::from_slice(&report).map_err(AskError::Unreadable)
+}
+
+async fn ask(data: &Path, command: &str, body: Body) -> Result<Bytes, AskError> {
     let stream = connect(data)
         .await
         .map_err(|source| AskError::NoAnswer { path: data.join(SOCKET), source })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong in it shows there too.
     tokio::spawn(connection);
-    let request = Request::post(REINDEX)
+    let request = Request::post(command)
         .header(HOST, "shacached")
-        .body(Body::empty())
+        .body(body)
         .expect("a constant path and header make a request");
     let response = sender.send_request(request).await?;
     let status = response.status();
     let text = response.into_body().collect().await?.to_bytes();
-    let text = String::from_utf8_lossy(&text).into_owned();
     if status != StatusCode::OK {
-        return Err(AskError::Failed(text));
+        return Err(AskError::Failed(String::from_utf8_lossy(&text).into_owned()));
     }
     Ok(text)
 }
@@ -52,6 +68,9 @@ pub enum AskError {
     /// It went away meanwhile.
     #[error("the server broke off")]
     BrokenOff(#[from] hyper::Error),
+    /// It speaks differently; it may be of another version.
+    #[error("the server is of another version")]
+    Unreadable(#[source] serde_json::Error),
     /// It tried, and failed.
     #[error("the server says: {0}")]
     Failed(String),

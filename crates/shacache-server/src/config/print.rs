@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
-use super::raw::{RawConfig, RawLimit, RawLog, RawMount};
+use super::raw::{RawConfig, RawLimit, RawLog, RawMount, RawScrub};
 
 /// The text of a file that says what `table` says, every key with its description.
 pub(super) fn to_toml(table: &Table) -> String {
@@ -41,6 +41,7 @@ fn section_keys(name: &str) -> &'static [(&'static str, &'static [&'static str])
         "mount" => RawMount::KEYS,
         "log" => RawLog::KEYS,
         "limit" => RawLimit::KEYS,
+        "scrub" => RawScrub::KEYS,
         _ => &[],
     }
 }

@@ -48,6 +48,21 @@ table! {
         log: RawLog = RawLog::default(),
         /// What one client may take. The defaults suit a public server.
         limit: RawLimit = RawLimit::default(),
+        /// The check of the archive in the background.
+        scrub: RawScrub = RawScrub::default(),
+    }
+}
+
+table! {
+    /// `[scrub]`.
+    RawScrub {
+        /// Whether blobs and entries are read again once in a while, and damaged ones moved to
+        /// quarantine.
+        enabled: bool = true,
+        /// Each is read at least once in so many days.
+        days: NonZeroU64 = nonzero(30),
+        /// The most that is read in a second, in bytes.
+        bytes_per_second: NonZeroU64 = nonzero(32 * 1024 * 1024),
     }
 }
 

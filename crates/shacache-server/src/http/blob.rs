@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use shacache_core::digest::{AnyDigest, Digest};
+use shacache_core::wire::{self, BLOB_MEDIA_TYPE, TEXT_MEDIA_TYPE};
 use shacache_store::blob::{Blob, Resolved, Stored};
 
 use self::answer::BlobAnswer;
@@ -92,7 +93,7 @@ async fn store(
     expected: Option<&Digest>,
 ) -> Result<Stored, Failure> {
     let method = request.method().clone();
-    let mut body = WriteBody::accept(request, MEDIA_TYPE, mount.app.blob_limit_bytes())?;
+    let mut body = WriteBody::accept(request, BLOB_MEDIA_TYPE, mount.app.blob_limit_bytes())?;
     let mut incoming = mount.app.store().blobs().incoming(body.announced_bytes())?;
     while let Some(bytes) = body.next().await? {
         incoming.write(bytes).await?;
@@ -108,13 +109,12 @@ fn created(mount: &Mount, stored: &Stored) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::CREATED;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=us-ascii"));
-    if let Ok(location) = HeaderValue::try_from(format!("{}/{digest}", mount.path)) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_MEDIA_TYPE));
+    if let Ok(location) =
+        HeaderValue::try_from(wire::blob_path(mount.path.as_str(), stored.digest()))
+    {
         headers.insert(LOCATION, location);
     }
     *response.body_mut() = Body::from(digest);
     response
 }
-
-/// What every blob is sent as, whatever is inside.
-const MEDIA_TYPE: &str = "application/octet-stream";

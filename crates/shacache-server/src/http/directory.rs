@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use shacache_core::entry::SignedEntry;
+use shacache_core::wire::{CACHE_AFTER_ASKING, ENTRY_MEDIA_TYPE};
 
 use super::Mount;
 use super::condition::Condition;
@@ -28,11 +29,11 @@ pub(crate) async fn get(
     let tag = HeaderValue::try_from(format!("\"{}\"", listing.tag()))
         .expect("a listing's tag is made of hex digits");
     headers.insert(ETAG, tag);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_AFTER_ASKING));
     match condition {
         Condition::NotModified => *response.status_mut() = StatusCode::NOT_MODIFIED,
         Condition::Met => {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(ENTRY_MEDIA_TYPE));
             *response.body_mut() = Body::from(listing.json().clone());
         }
     }
@@ -46,12 +47,10 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<StatusCode, Failure> {
     let method = request.method().clone();
-    let body = WriteBody::accept(request, MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;
+    let body = WriteBody::accept(request, ENTRY_MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;
     let body = body.whole().await?;
     let entry = SignedEntry::from_body(&body)?;
     mount.app.store().directory().append(&key, entry).await?;
     mount.app.metrics().received(&method, Route::Key, body.len() as u64);
     Ok(StatusCode::CREATED)
 }
-
-const MEDIA_TYPE: &str = "application/json";

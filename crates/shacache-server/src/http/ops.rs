@@ -6,28 +6,28 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
+use shacache_core::wire::{CACHE_NEVER, TEXT_MEDIA_TYPE};
 
 use crate::app::App;
 use crate::metrics::Metrics;
 
 /// `/healthz`: the process answers.
 pub(crate) async fn healthy() -> Response {
-    text(StatusCode::OK, PLAIN, "ok\n".to_owned())
+    text(StatusCode::OK, TEXT_MEDIA_TYPE, "ok\n".to_owned())
 }
 
 /// `/readyz`: uploads are taken. 503 while the store refuses writes; downloads go on then.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.is_read_only() {
         let line = "writes are refused until the server is restarted; its log says why\n";
-        return text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, line.to_owned());
+        return text(StatusCode::SERVICE_UNAVAILABLE, TEXT_MEDIA_TYPE, line.to_owned());
     }
-    text(StatusCode::OK, PLAIN, "ready\n".to_owned())
+    text(StatusCode::OK, TEXT_MEDIA_TYPE, "ready\n".to_owned())
 }
 
 /// `/metrics`: for Prometheus.
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    let metrics = app.metrics().to_text(app.is_read_only());
-    text(StatusCode::OK, Metrics::MEDIA_TYPE, metrics)
+    text(StatusCode::OK, Metrics::MEDIA_TYPE, app.metrics().to_text())
 }
 
 /// `/version`: the name and version of this program.
@@ -37,7 +37,5 @@ pub(crate) async fn version() -> Response {
 }
 
 fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
-    (status, [(CONTENT_TYPE, media_type), (CACHE_CONTROL, "no-store")], body).into_response()
+    (status, [(CONTENT_TYPE, media_type), (CACHE_CONTROL, CACHE_NEVER)], body).into_response()
 }
-
-const PLAIN: &str = "text/plain; charset=utf-8";

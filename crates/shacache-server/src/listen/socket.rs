@@ -173,11 +173,6 @@ impl Acceptor {
         }
     }
 
-    /// Ends a pause: a connection has given back what may have been lacking.
-    pub(super) fn retry_now(&mut self) {
-        self.paused_until = None;
-    }
-
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         for _ in 0..self.listeners.len() {
             self.turn = (self.turn + 1) % self.listeners.len();

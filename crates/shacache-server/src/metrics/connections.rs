@@ -20,24 +20,24 @@ impl Collector for Connections {
         let open = ConstGauge::new(i64::try_from(counters.open()).unwrap_or(i64::MAX));
         open.encode(encoder.encode_descriptor(
             "connections_open",
-            "Connections open now",
+            "Connections open now.",
             None,
             open.metric_type(),
         )?)?;
         for (name, help, value) in [
-            ("connections", "Connections accepted", counters.accepted()),
+            ("connections", "Connections accepted.", counters.accepted()),
             (
                 "connections_refused",
-                "Connections closed because their address held too many",
+                "Connections closed because their address held too many.",
                 counters.refused_by_address(),
             ),
-            ("accept_errors", "Failed accepts", counters.accept_errors()),
-            ("request_lines_too_long", "Requests answered 414", counters.lines_too_long()),
-            ("first_byte_timeouts", "No request line came", counters.first_byte_timeouts()),
-            ("header_timeouts", "Headers took too long", counters.header_timeouts()),
-            ("idle_timeouts", "No further request came", counters.idle_timeouts()),
-            ("body_timeouts", "A body stalled or came too slowly", counters.body_timeouts()),
-            ("response_timeouts", "An answer was not read", counters.response_timeouts()),
+            ("accept_errors", "Failed accepts.", counters.accept_errors()),
+            ("request_lines_too_long", "Requests answered 414.", counters.lines_too_long()),
+            ("first_byte_timeouts", "No request line came.", counters.first_byte_timeouts()),
+            ("header_timeouts", "Headers took too long.", counters.header_timeouts()),
+            ("idle_timeouts", "No further request came.", counters.idle_timeouts()),
+            ("body_timeouts", "A body stalled or came too slowly.", counters.body_timeouts()),
+            ("response_timeouts", "An answer was not read.", counters.response_timeouts()),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(

@@ -79,7 +79,8 @@ impl Server {
                 let stopped = async {
                     let _ = stopped.await;
                 };
-                serve(vec![listener], router(held), limits, counted, stopped).await
+                let serving = serve(vec![listener], router(held), limits, counted, stopped);
+                tokio::spawn(serving).await.expect("no panic")
             })
         });
         let address = match binding.recv_timeout(PATIENCE).expect("a bound socket") {
@@ -112,9 +113,12 @@ impl Server {
         self.hold.send_replace(true);
     }
 
+    /// Returns once the port is closed and every connection knows.
     fn begin_shutdown(&mut self) {
+        let mut silent = self.connect();
         let stop = self.stop.take().expect("stopped once");
         stop.send(()).expect("the server runs");
+        silent.expect_closed();
     }
 
     fn drained(&mut self) -> Drain {
@@ -141,10 +145,16 @@ impl Drop for Server {
     }
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+/// True for as long as something that must end may take: for loops a broken server would not end.
+fn patiently() -> impl Fn() -> bool {
     let deadline = Instant::now() + PATIENCE;
+    move || Instant::now() < deadline
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let patient = patiently();
     while !condition() {
-        assert!(Instant::now() < deadline, "still waiting for {what}");
+        assert!(patient(), "still waiting for {what}");
         std::thread::yield_now();
     }
 }
@@ -158,6 +168,7 @@ fn limits() -> Limits {
         idle: 20 * PATIENCE,
         body: patient,
         response: patient,
+        shutdown_grace: PATIENCE,
         ..Limits::default()
     }
 }
@@ -169,6 +180,7 @@ fn router(held: watch::Receiver<bool>) -> Router {
         .route("/hold", get(hold))
         .route("/block", get(block))
         .route("/big/{bytes}", get(big))
+        .route("/whole/{bytes}", get(whole))
         .route("/peer", get(peer))
         .fallback(echo)
         .with_state(held)
@@ -226,6 +238,11 @@ async fn big(Path(bytes): Path<usize>) -> Response {
         (next > 0).then(|| (Ok::<_, io::Error>(Bytes::from(vec![b'x'; next])), left - next))
     });
     ([(http::header::CONTENT_LENGTH, bytes)], Body::from_stream(chunks)).into_response()
+}
+
+/// That many bytes, handed over in one piece.
+async fn whole(Path(bytes): Path<usize>) -> Response {
+    vec![b'x'; bytes].into_response()
 }
 
 async fn peer(request: Request) -> String {

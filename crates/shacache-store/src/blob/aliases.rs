@@ -55,8 +55,7 @@ pub(crate) fn compute(
     mut announced: mpsc::UnboundedReceiver<Announcement>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // A thread that keeps its priority does the same work, only less politely.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
+    lower_priority();
     runtime.block_on(async {
         let work = async {
             if let Err(error) = catch_up(blobs, index).await {
@@ -75,6 +74,12 @@ pub(crate) fn compute(
             _ = stop.wait_for(|stop| *stop) => {}
         }
     });
+}
+
+/// Lets everything else on the machine go before this thread.
+pub(crate) fn lower_priority() {
+    // A thread that keeps its priority does the same work, only less politely.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
 }
 
 /// Blobs that an earlier run took in and had no time for.

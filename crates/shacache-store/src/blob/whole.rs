@@ -13,9 +13,10 @@ use shacache_core::digest::{Digest, Hasher};
 use tokio::sync::{Semaphore, watch};
 
 use super::sums::{CHUNK_BYTES, Summer, Sums};
-use super::{Blob, Shared};
+use super::{Blob, BlobStore, Checked, Shared};
 use crate::blocking::blocking;
 use crate::error::{Fault, StoreError};
+use crate::verify::Pace;
 
 /// The whole reads under way.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl Shared {
         // The semaphore is never closed; without a permit the read happens all the same.
         let _permit = self.whole_reads.permits.acquire().await.ok();
         let (path, open) = (self.layout.blob(digest), Arc::clone(file));
-        let read = blocking(move || Ok::<_, StoreError>(hash(&open, &path))).await;
+        let read = blocking(move || Ok::<_, StoreError>(hash(&open, &path, |_| {}))).await;
         match read {
             Ok(Ok((found, sums))) if found == *digest => {
                 let sums = Arc::new(sums);
@@ -97,7 +98,7 @@ impl Shared {
                 Outcome::Whole(sums)
             }
             Ok(Ok(_)) => {
-                self.quarantine(digest, file).await;
+                let _place = self.quarantine(digest, file).await;
                 Outcome::Damaged
             }
             Ok(Err(fault)) => Outcome::Failed(fault),
@@ -119,8 +120,43 @@ impl WholeReads {
     }
 }
 
-/// Digest and sums of all that is in the file.
-fn hash(file: &File, path: &Path) -> Result<(Digest, Sums), Fault> {
+impl BlobStore {
+    /// Hashes a blob at the given pace, on this thread, and judges file and index by the result.
+    pub(crate) async fn check(
+        &self,
+        digest: &Digest,
+        pace: &mut Pace,
+        quarantine: bool,
+    ) -> Result<Checked, StoreError> {
+        let path = self.0.layout.blob(digest);
+        let Some(file) = self.0.root.file(path.clone()).await? else {
+            return Ok(Checked::Absent);
+        };
+        let file = Arc::new(file);
+        let (found, sums) = hash(&file, &path, |read| std::thread::sleep(pace.pause_after(read)))?;
+        if found != *digest {
+            let place = match quarantine {
+                true => self.0.quarantine(digest, &file).await,
+                false => None,
+            };
+            return Ok(Checked::Damaged { quarantine: place });
+        }
+        let size = sums.size();
+        let listed = self.0.index.sums(digest).await?;
+        let index_was_wrong = listed.as_ref().is_some_and(|listed| *listed != sums);
+        if listed.is_none_or(|listed| listed != sums) {
+            self.0.know(digest, &Arc::new(sums));
+        }
+        Ok(Checked::Whole { size, index_was_wrong })
+    }
+}
+
+/// Digest and sums of all that is in the file; `after_read` is told of every piece.
+fn hash(
+    file: &File,
+    path: &Path,
+    mut after_read: impl FnMut(u64),
+) -> Result<(Digest, Sums), Fault> {
     let mut hasher = Hasher::new();
     let mut summer = Summer::default();
     let mut buffer = vec![0; 4 * CHUNK_BYTES];
@@ -135,6 +171,7 @@ fn hash(file: &File, path: &Path) -> Result<(Digest, Sums), Fault> {
         hasher.update(&buffer[..read]);
         summer.update(&buffer[..read]);
         offset += read as u64;
+        after_read(read as u64);
     }
 }
 

@@ -138,10 +138,14 @@ impl Names {
 
 /// The names in a folder; none if there is no folder. A name that is not UTF-8 is none of ours.
 fn list(folder: &Path) -> Result<Vec<String>, Fault> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Fault::new("list", folder, error)),
+    let entries = loop {
+        match fs::read_dir(folder) {
+            Ok(entries) => break entries,
+            // Unlike `File::open`, this does not go on by itself.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(Fault::new("list", folder, error)),
+        }
     };
     let mut names = Vec::new();
     for entry in entries {
@@ -152,7 +156,7 @@ fn list(folder: &Path) -> Result<Vec<String>, Fault> {
 }
 
 /// Reads and parses one file, never more of it than an entry may have. `None` when there is none.
-fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fault> {
+pub(crate) fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fault> {
     let opened = fs::OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
@@ -176,7 +180,7 @@ fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fa
 
 /// Why something with the name of an entry is none.
 #[derive(Debug, thiserror::Error)]
-enum NotAnEntry {
+pub(crate) enum NotAnEntry {
     #[error("a folder, a link or the like")]
     NotAFile,
     #[error(transparent)]

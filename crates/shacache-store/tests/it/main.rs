@@ -10,3 +10,5 @@ mod format;
 mod lifecycle;
 /// A store in a folder of its own.
 mod subject;
+/// Checking the archive against itself.
+mod verify;

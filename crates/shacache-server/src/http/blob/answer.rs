@@ -5,15 +5,14 @@ use std::ops::Range;
 
 use axum::body::Body;
 use axum::response::Response;
-use data_encoding::BASE64;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_LOCATION,
     CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use shacache_core::digest::{AnyDigest, Digest};
+use shacache_core::wire::{self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, REPR_DIGEST};
 
-use super::MEDIA_TYPE;
 use crate::mount::MountPath;
 
 /// An answer about one blob, short of its status and body.
@@ -29,11 +28,12 @@ impl BlobAnswer {
     pub(super) fn new(mount: &MountPath, name: &AnyDigest, digest: &Digest) -> Self {
         let tag = digest.to_string();
         let (cache_control, content_location) = match name {
-            AnyDigest::Sha512(_) => (IMMUTABLE, None),
+            AnyDigest::Sha512(_) => (CACHE_FOR_EVER, None),
             AnyDigest::Alias(alias) => {
                 // What a weak digest stands for can become ambiguous any day.
-                let cache_control = if alias.is_weak() { "no-cache" } else { IMMUTABLE };
-                (cache_control, Some(format!("{mount}/{tag}")))
+                let cache_control =
+                    if alias.is_weak() { CACHE_AFTER_ASKING } else { CACHE_FOR_EVER };
+                (cache_control, Some(wire::blob_path(mount.as_str(), digest)))
             }
         };
         Self { digest: *digest, tag, cache_control, content_location }
@@ -49,7 +49,7 @@ impl BlobAnswer {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();
-        headers.insert(ETAG, ascii(format!("\"{}\"", self.tag)));
+        headers.insert(ETAG, ascii(wire::entity_tag(&self.digest)));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
         if let Some(location) = &self.content_location {
             headers.insert(CONTENT_LOCATION, ascii(location.clone()));
@@ -75,13 +75,12 @@ impl BlobAnswer {
         let mut response = self.not_modified();
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(BLOB_MEDIA_TYPE));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         // The Python client compares this with "bytes" and resumes only if it is that.
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static(wire::ACCEPT_RANGES));
         // RFC 9530: of the whole blob, in a 206 too.
-        let digest = BASE64.encode(self.digest.as_bytes());
-        headers.insert(REPR_DIGEST, ascii(format!("sha-512=:{digest}:")));
+        headers.insert(REPR_DIGEST, ascii(wire::repr_digest(&self.digest)));
         // A blob is never a page of this site, whoever put it here.
         headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
@@ -94,6 +93,3 @@ fn ascii(value: String) -> HeaderValue {
     HeaderValue::try_from(value)
         .expect("digests, numbers and mount paths are made of printable ASCII characters")
 }
-
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");

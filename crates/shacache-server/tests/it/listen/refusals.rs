@@ -35,7 +35,8 @@ fn so_does_one_that_sends_chunks() {
 
 #[test]
 fn a_refusal_comes_before_the_body_has_to() {
-    let server = Server::start(limits());
+    let (drain, drain_idle) = (20 * PATIENCE, 20 * PATIENCE);
+    let server = Server::start(Limits { drain, drain_idle, ..limits() });
     let mut client = server.connect();
     client.send("POST /refuse HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n");
     let answer = client.answer();
@@ -78,7 +79,8 @@ fn a_body_that_trickles_is_drained_for_a_time() {
     takes(drain, || {
         assert_eq!(client.answer().status, 413);
         client.expect_closed();
-        while server.counters.open() == 1 {
+        let patient = patiently();
+        while patient() && server.counters.open() == 1 {
             let _ = client.stream.write_all(b"x");
             std::thread::yield_now();
         }

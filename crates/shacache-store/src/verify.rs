@@ -1,0 +1,218 @@
+//! Checking the archive against itself: every blob is hashed again, every entry read again, every
+//! name derived again. Owns the order of work, what is remembered between runs, and the report;
+//! what is wrong with one file is judged in [`tree`], and told in [`finding`].
+//!
+//! The archive is checked in 256 units, one for each value of the first byte of a fan-out. A unit is
+//! the step that progress is kept by: an interrupted run goes on at the first unit it had not
+//! finished, and the age of the oldest check is that of the unit checked longest ago.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+pub use self::finding::{Code, Finding};
+pub(crate) use self::pace::Pace;
+use self::state::State;
+pub use self::subset::{Subset, SubsetError};
+use self::tree::Tree;
+use crate::blob::BlobStore;
+use crate::blocking::blocking;
+use crate::error::{Chain, Fault, StoreError};
+use crate::layout::Layout;
+use crate::publisher::Publisher;
+use crate::timestamp::Timestamp;
+
+mod finding;
+mod pace;
+mod state;
+mod subset;
+mod tree;
+
+/// What is to be checked, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VerifyOptions {
+    /// Which share of the archive.
+    pub subset: Subset,
+    /// Leave out what the last run, which did not reach its end, had checked.
+    pub resume: bool,
+    /// Only report: nothing moves to quarantine.
+    pub dry_run: bool,
+    /// Read at most so many bytes a second; as fast as possible if `None`.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// What was checked, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// Units of the archive that were checked, of 256.
+    pub units: u64,
+    /// Blobs hashed.
+    pub blobs: u64,
+    /// Bytes of these blobs.
+    pub bytes: u64,
+    /// Entries read.
+    pub entries: u64,
+    /// How often something was found that is damage.
+    pub damage: u64,
+    /// How often something was found that is not.
+    pub notes: u64,
+    /// What was found, as far as [`Report::LISTED`] goes.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// How many findings a report lists; the counts go on.
+    pub const LISTED: usize = 10_000;
+
+    fn add(&mut self, finding: Finding) {
+        if finding.code.is_damage() {
+            tracing::error!(%finding, "verification");
+            self.damage += 1;
+        } else {
+            tracing::warn!(%finding, "verification");
+            self.notes += 1;
+        }
+        if self.findings.len() < Self::LISTED {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// What a check needs.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    layout: Layout,
+    publisher: Arc<Publisher>,
+    blobs: BlobStore,
+    state: Mutex<State>,
+}
+
+impl Verifier {
+    /// Reads what earlier runs left. Blocking.
+    pub(crate) fn new(layout: Layout, publisher: Arc<Publisher>, blobs: BlobStore) -> Self {
+        let state = Mutex::new(State::load(&layout.verification()));
+        Self { layout, publisher, blobs, state }
+    }
+
+    /// Checks what the options say. `go_on` is asked before each unit and told the report so far;
+    /// with `false` the check ends, to be resumed later.
+    pub(crate) async fn verify(
+        self: &Arc<Self>,
+        options: VerifyOptions,
+        go_on: impl FnMut(&Report) -> bool + Send + 'static,
+    ) -> Result<Report, StoreError> {
+        let verifier = Arc::clone(self);
+        self.on_own_thread(async move { verifier.check(&options, go_on).await }).await
+    }
+
+    /// Checks the unit whose check is longest ago.
+    pub(crate) async fn scrub(
+        self: &Arc<Self>,
+        bytes_per_second: Option<u64>,
+    ) -> Result<Report, StoreError> {
+        let verifier = Arc::clone(self);
+        self.on_own_thread(async move { verifier.check_oldest(bytes_per_second).await }).await
+    }
+
+    /// When the unit was checked whose check is longest ago; `None` when one never was.
+    pub(crate) fn oldest_check(&self) -> Option<Timestamp> {
+        self.state().oldest().1
+    }
+
+    /// Hashing and throttling block: they get a thread, and one of low priority.
+    async fn on_own_thread(
+        &self,
+        work: impl Future<Output = Result<Report, StoreError>> + Send + 'static,
+    ) -> Result<Report, StoreError> {
+        let runtime = Handle::current();
+        let (reply, report) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("verify".into())
+            .spawn(move || {
+                crate::blob::aliases::lower_priority();
+                // Whoever asked may have gone; what was found is in the log too.
+                let _ = reply.send(runtime.block_on(work));
+            })
+            .map_err(Fault::at("spawn", self.layout.data()))?;
+        report.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn check(
+        &self,
+        options: &VerifyOptions,
+        mut go_on: impl FnMut(&Report) -> bool,
+    ) -> Result<Report, StoreError> {
+        let mut report = Report::default();
+        let mut pace = Pace::new(options.bytes_per_second);
+        let mut saved = Instant::now();
+        let begun = self.state().begin(options.resume);
+        let tree = self.tree((!options.dry_run).then(Timestamp::now));
+        tree.check_top(&mut report).await?;
+        for unit in options.subset.units() {
+            if self.state().checked_since(unit, begun) {
+                continue;
+            }
+            if !go_on(&report) {
+                self.save().await;
+                return Ok(report);
+            }
+            tree.check_unit(unit, &mut pace, &mut report).await?;
+            self.state().checked(unit, Timestamp::now());
+            if saved.elapsed() > SAVE_INTERVAL {
+                self.save().await;
+                saved = Instant::now();
+            }
+        }
+        self.state().end();
+        self.save().await;
+        Ok(report)
+    }
+
+    async fn check_oldest(&self, bytes_per_second: Option<u64>) -> Result<Report, StoreError> {
+        let mut report = Report::default();
+        let (unit, _) = self.state().oldest();
+        let tree = self.tree(Some(Timestamp::now()));
+        tree.check_unit(unit, &mut Pace::new(bytes_per_second), &mut report).await?;
+        self.state().checked(unit, Timestamp::now());
+        self.save().await;
+        Ok(report)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of it is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tree(&self, quarantine: Option<Timestamp>) -> Tree<'_> {
+        Tree { layout: &self.layout, publisher: &self.publisher, blobs: &self.blobs, quarantine }
+    }
+
+    /// Progress that cannot be kept is only lost time.
+    async fn save(&self) {
+        let text = self.state().to_json();
+        let saved = self.publisher.publish(text.into(), self.layout.verification());
+        if let Err(error) = saved.await {
+            tracing::warn!(error = %Chain(&error), "the progress of verification is not kept");
+        }
+    }
+}
+
+/// The path as reports show it: relative to the data folder.
+fn shown(layout: &Layout, path: &Path) -> String {
+    path.strip_prefix(layout.data()).unwrap_or(path).display().to_string()
+}
+
+/// For reading what is on disk.
+async fn reading<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, StoreError> {
+    blocking(work).await
+}
+
+/// How much progress may be lost when a check is cut off.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,103 @@
+//! What a check can find: a closed set of codes, stable for scripts, and what was done about it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is.
+    pub code: Code,
+    /// Where, relative to the data folder.
+    pub path: String,
+    /// More about it, in one line.
+    pub detail: String,
+    /// Where it was moved to, relative to the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
+}
+
+/// The kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// A blob's bytes are not those that its name says.
+    BlobDamaged,
+    /// An entry's file holds no entry, or another one than its name says.
+    EntryDamaged,
+    /// A tombstone cannot be read.
+    TombstoneDamaged,
+    /// A folder or file has a name that belongs elsewhere.
+    Misplaced,
+    /// A link, a folder or the like stands where a file should.
+    NotAFile,
+    /// The file cannot be read.
+    Unreadable,
+    /// The file's owner may not read it.
+    WrongMode,
+    /// Something that the format does not know.
+    Stray,
+    /// An entry names a blob that is not there. Not damage: entries may come first.
+    BlobMissing,
+    /// The index had wrong checksums for a blob. Not damage: they are made anew.
+    IndexWrong,
+}
+
+impl Code {
+    /// The code's spelling in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BlobDamaged => "blob-damaged",
+            Self::EntryDamaged => "entry-damaged",
+            Self::TombstoneDamaged => "tombstone-damaged",
+            Self::Misplaced => "misplaced",
+            Self::NotAFile => "not-a-file",
+            Self::Unreadable => "unreadable",
+            Self::WrongMode => "wrong-mode",
+            Self::Stray => "stray",
+            Self::BlobMissing => "blob-missing",
+            Self::IndexWrong => "index-wrong",
+        }
+    }
+
+    /// Whether something of the archive is damaged or out of place.
+    #[must_use]
+    pub fn is_damage(self) -> bool {
+        match self {
+            Self::BlobMissing | Self::IndexWrong => false,
+            Self::BlobDamaged
+            | Self::EntryDamaged
+            | Self::TombstoneDamaged
+            | Self::Misplaced
+            | Self::NotAFile
+            | Self::Unreadable
+            | Self::WrongMode
+            | Self::Stray => true,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.code.as_str(), self.path, self.detail)?;
+        match &self.quarantine {
+            Some(place) => write!(f, "; moved to {place}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_spelled_the_same_for_people_and_for_scripts() {
+        for code in [Code::BlobDamaged, Code::NotAFile, Code::Stray, Code::IndexWrong] {
+            let json = serde_json::to_string(&code).expect("a name");
+            assert_eq!(json, format!("\"{}\"", code.as_str()));
+        }
+    }
+}

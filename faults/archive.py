@@ -1,0 +1,30 @@
+"""Looks at an archive's files as they lie on disk, without the server."""
+
+import hashlib
+import json
+
+
+def unfit_blobs(data):
+    """One line for each file whose bytes are not those that its name promises."""
+    for file in (data / "archive/blobs").glob("*/*/*"):
+        content = file.read_bytes()
+        if hashlib.sha512(content).hexdigest() != file.name:
+            yield f"blob {file.name[:16]}…: {len(content)} other bytes under its name"
+
+
+def unfit_entries(data):
+    """One line for each file that is not the entry that its name promises; these have no
+    signature."""
+    for file in (data / "archive/entries").glob("*/*/*.json"):
+        try:
+            text, signature = json.loads(file.read_bytes())
+        except ValueError:
+            yield f"entry {file.name[:40]}…: not an entry"
+            continue
+        entry_id = hashlib.sha512(text.encode() + b"\0" + signature.encode()).hexdigest()
+        if file.stem.partition("-")[2] != entry_id:
+            yield f"entry {file.name[:40]}…: another entry's name"
+
+
+def unfit(data):
+    return [*unfit_blobs(data), *unfit_entries(data)]

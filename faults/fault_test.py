@@ -1,0 +1,23 @@
+"""A test case that counts what it did and says so, whether it passes or not."""
+
+from collections import Counter
+
+from interop import tier
+from interop.folder_test import FolderTest
+
+
+class FaultTest(FolderTest):
+    """`self.counts` is printed with the test's outcome."""
+
+    def setUp(self):
+        super().setUp()
+        self.counts = Counter()
+        self.addCleanup(self.print_counts)
+
+    def print_counts(self):
+        counted = ", ".join(f"{name} {number}" for name, number in self.counts.items())
+        print(f"       counted: {counted or 'nothing'}", flush=True)
+
+
+def by_tier(short, long):
+    return long if tier.LONG else short

@@ -1,0 +1,204 @@
+"""One system call fails under the server: refused or repeated, never a false 201, never a panic.
+
+strace makes the N-th such call of each thread fail, a preloaded write() the N-th write to a file.
+Afterwards everything acknowledged has to be there for a server that nothing interferes with.
+"""
+
+import errno
+import hashlib
+import itertools
+import json
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from pathlib import Path
+
+from faults.acknowledged import Acknowledged, entry_body, metadata
+from faults.archive import unfit
+from faults.fault_test import FaultTest, by_tier
+from faults.trace import Trace
+from interop import tier
+from interop.http_client import get_blob, get_entries, post_blob, put_entry, request
+from interop.server import Shacached, wait_until
+
+# What the store uses, with the errors that Linux may give for it. Only an interrupted call may be
+# made again, and has to be.
+ERRORS = {
+    "openat": ["EIO", "ENOSPC", "EMFILE", "EINTR"],
+    "openat2": ["EIO", "EMFILE", "EINTR"],
+    "fsync": ["EIO", "ENOSPC", "EINTR"],
+    "syncfs": ["EIO", "ENOSPC", "EINTR"],
+    "rename": ["EIO", "ENOSPC"],
+    "mkdir": ["EIO", "ENOSPC"],
+    "statx": ["EIO"],
+    "fstatfs": ["EIO"],
+    "getdents64": ["EIO"],
+    "preadv2": ["EIO", "EINTR"],
+    "pread64": ["EIO", "EINTR"],
+}
+WRITE_ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EINTR"]
+AT_START = ["openat", "mkdir", "fsync", "rename", "unlink", "syncfs", "getdents64", "pwrite64"]
+SHORTAGES = ["ENOSPC", "EDQUOT", "EMFILE"]
+
+
+class FailingCalls(FaultTest):
+    def setUp(self):
+        super().setUp()
+        self.folders = itertools.count()
+
+    def test_each_call(self):
+        pairs = [(call, error) for call, errors in ERRORS.items() for error in errors]
+        for number, (call, error) in enumerate(pairs):
+            # The short tier lets each pair fail once, each at another time.
+            for at in range(1, 21) if tier.LONG else [number % 4 + 1]:
+                with self.subTest(f"{call}: {error} at {at}"):
+                    self.check_call(call, error, at)
+        self.assertGreater(self.counts["failed calls"], by_tier(15, 200))
+
+    def check_call(self, call, error, at):
+        server = self.prepared_server()
+        with server:
+            traced = Trace(
+                server, self.folder / "strace", [call], inject=f"{call}:error={error}:when={at}"
+            )
+            with traced:
+                acknowledged, statuses = load(server)
+            injected = sum(call.injected for call in traced.calls())
+            self.check(server, acknowledged, statuses, error, injected)
+
+    def test_each_write(self):
+        shim = self.build_shim()
+        for error in WRITE_ERRORS:
+            for at in by_tier([1, 4], range(1, 21)):
+                with self.subTest(f"write: {error} at {at}"):
+                    server = self.prepared_server(shim, at, getattr(errno, error))
+                    with server:
+                        acknowledged, statuses = load(server)
+                        refused = statuses.count(507) + statuses.count(503)
+                        self.assertEqual(refused > 0, error != "EINTR", statuses)
+                        self.check(server, acknowledged, statuses, error, 1)
+
+    def test_every_write_is_cut_in_half(self):
+        server = self.prepared_server(self.build_shim(), 0, 0)
+        with server:
+            acknowledged, statuses = load(server)
+            self.assertEqual(set(statuses), {201})
+            self.check(server, acknowledged, statuses, "EINTR", 0)
+
+    def test_at_start(self):
+        """A start that cannot succeed says why in one line; the next one finds everything."""
+        server = self.prepared_server()
+        acknowledged, _ = self.loaded(server)
+        for call in AT_START:
+            for at in range(1, by_tier(3, 21)):
+                with self.subTest(f"{call}: EIO at {at}"):
+                    # With -D the server itself is our child, and strace ends with it.
+                    failing = Shacached(server.data, prefix=[
+                        "strace", "-D", "-f", "-o", "/dev/null", "-e", f"trace={call}",
+                        "-e", f"inject={call}:error=EIO:when={at}",
+                    ])
+                    self.check_start(failing)
+                    self.counts["starts"] += 1
+        with server:
+            self.assertEqual(acknowledged.lost(server), [])
+        self.assertGreater(self.counts["refused"], 3)
+
+    def check_start(self, failing):
+        try:
+            with failing:
+                pass
+        except AssertionError:
+            self.counts["refused"] += 1
+            reasons = [line for line in failing.log if line.startswith("shacached: ")]
+            self.assertEqual(len(reasons), 1, failing.log)
+        self.assertNotRegex("".join(failing.log), "panicked")
+
+    def loaded(self, server):
+        with server:
+            return load(server)
+
+    def prepared_server(self, shim=None, at=0, number=0):
+        """A server on an orderly, empty data folder of its own."""
+        data = self.folder / f"data-{next(self.folders)}"
+        with Shacached(data) as maker:
+            maker.stop()
+        if shim is None:
+            return Shacached(data)
+        return Shacached(data, prefix=[
+            "env", f"LD_PRELOAD={shim}",
+            f"FAILING_WRITE_AT={at}", f"FAILING_WRITE_ERRNO={number}",
+        ])
+
+    def build_shim(self):
+        source = Path(__file__).with_name("failing_write.c")
+        shim = self.folder / "failing_write.so"
+        subprocess.run(
+            ["cc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", shim, source], check=True
+        )
+        return shim
+
+    def check(self, server, acknowledged, statuses, error, injected):
+        self.counts["cases"] += 1
+        self.counts["failed calls"] += injected
+        self.counts["acknowledged"] += acknowledged.count()
+        self.counts["refused"] += len(statuses) - statuses.count(201)
+        allowed = {"EINTR": {201}}.get(error, {201, 503, 507})
+        self.assertLessEqual(set(statuses), allowed)
+        tmp = server.data / "tmp"
+        wait_until(lambda: not any(tmp.iterdir()), "temporary files are gone")
+        self.assertNotRegex("".join(server.log), re.compile("panic", re.IGNORECASE))
+        ready = request(server, "GET", "/readyz").status
+        if error in SHORTAGES:
+            self.assertEqual(ready, 200, "a shortage is over when it is over")
+        server.kill()
+        with Shacached(server.data) as undisturbed:
+            self.assertEqual(acknowledged.lost(undisturbed), [])
+            self.assertEqual(unfit(undisturbed.data), [])
+            self.assertEqual(request(undisturbed, "GET", "/readyz").status, 200)
+
+
+def load(server):
+    """Uploads of every kind, alone and together, then a look at each; no wrong byte is served.
+
+    Gives what was acknowledged and the statuses of all uploads.
+    """
+    acknowledged, statuses = Acknowledged(), []
+
+    def upload(number, size):
+        data = number.to_bytes(4, "big") * (size // 4)
+        answer = post_blob(server, data)
+        statuses.append(answer.status)
+        if answer.status == 201:
+            acknowledged.add_blob(answer.body.decode())
+
+    def put(number):
+        text = metadata(hashlib.sha512(b"elsewhere").hexdigest(), number=number)
+        answer = put_entry(server, f"key-{number % 4}", entry_body(text))
+        statuses.append(answer.status)
+        if answer.status == 201:
+            acknowledged.add_entry(f"key-{number % 4}", text)
+
+    for number, size in enumerate([0, 700, 70_000, 300_000, 65_536, 4]):
+        upload(number, size)
+        put(number)
+    with ThreadPoolExecutor(12) as pool:
+        for number in range(10, 22):
+            pool.submit(upload, number, 4 * number)
+            pool.submit(put, number)
+    look(server, acknowledged)
+    return acknowledged, statuses
+
+
+def look(server, acknowledged):
+    for digest in acknowledged.blobs:
+        try:
+            answer = get_blob(server, digest)
+        except HTTPException:
+            continue
+        if answer.status == 200 and hashlib.sha512(answer.body).hexdigest() != digest:
+            raise AssertionError(f"wrong bytes served as {digest}")
+    for key in acknowledged.entries:
+        answer = get_entries(server, key)
+        if answer.status == 200:
+            json.loads(answer.body)

@@ -1,0 +1,115 @@
+"""The system calls of a running server, seen by strace, with or without some made to fail.
+
+Must not know what the calls are for.
+"""
+
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+
+FOREVER = float("inf")
+LINE = re.compile(r"^(\d+) +[\d.]+ (.*)$")
+UNFINISHED = " <unfinished ...>"
+RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
+WHOLE = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)(.*)$")
+DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+@dataclass
+class Call:
+    """One system call. `begin` and `end` order the calls of all threads: what one thread did after
+    it heard of another's call begins after that call's end."""
+
+    name: str
+    arguments: str
+    result: int | None
+    note: str
+    begin: int
+    end: float
+
+    @property
+    def done(self):
+        """Whether it ended, and well."""
+        return self.result is not None and self.result >= 0
+
+    @property
+    def injected(self):
+        return "(INJECTED)" in self.note
+
+    @property
+    def descriptor_path(self):
+        """What the first argument, a descriptor, was opened from."""
+        found = DESCRIPTOR.match(self.arguments)
+        return found[1] if found else None
+
+    @property
+    def paths(self):
+        """The arguments that are texts."""
+        return QUOTED.findall(self.arguments)
+
+
+class Trace:
+    """A context manager: calls that `server` makes within it are recorded.
+
+    `names` are the calls of interest; `inject` makes some of them fail, as strace's option.
+    """
+
+    def __init__(self, server, file, names, *, inject=None):
+        self.file = file
+        self.command = [
+            "strace", "-f", "-p", str(server.process.pid), "-o", file, "-yy", "-ttt", "-s", "1024",
+            "-e", "trace=" + ",".join(names), *(["-e", f"inject={inject}"] if inject else []),
+        ]
+        self.process = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        for line in self.process.stderr:
+            if " attached" in line:
+                return self
+        raise AssertionError(f"strace ended with {self.process.wait()}")
+
+    def __exit__(self, *_):
+        # It lets go of the server and leaves it running.
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate()
+
+    def calls(self):
+        """All calls in the order in which they began. To be asked after the end."""
+        return parse(self.file.read_text(errors="replace").splitlines())
+
+
+def parse(lines):
+    calls, open_calls = [], {}
+    for number, line in enumerate(lines):
+        found = LINE.match(line)
+        if found is None:
+            continue
+        thread, text = found.groups()
+        if text.endswith(UNFINISHED):
+            name, _, arguments = text.removesuffix(UNFINISHED).partition("(")
+            call = Call(name, arguments, None, "", number, FOREVER)
+            open_calls[thread] = call
+            calls.append(call)
+        elif resumed := RESUMED.match(text):
+            call = open_calls.pop(thread, None)
+            if call is None:
+                continue
+            whole = WHOLE.match(f"{call.name}({call.arguments}{resumed[2]}")
+            if whole:
+                complete(call, whole, number)
+        elif whole := WHOLE.match(text):
+            call = Call(whole[1], "", None, "", number, FOREVER)
+            complete(call, whole, number)
+            calls.append(call)
+    return calls
+
+
+def complete(call, whole, number):
+    _, call.arguments, result, call.note = whole.groups()
+    call.result = None if result == "?" else int(result)
+    call.end = number
