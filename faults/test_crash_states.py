@@ -47,7 +47,8 @@ class CrashStates(FaultTest):
         with Shacached(data) as maker:
             maker.stop()
         skeleton = self.folder / "skeleton"
-        shutil.copytree(data, skeleton)
+        # A start takes the mark of an orderly stop away, durably.
+        shutil.copytree(data, skeleton, ignore=shutil.ignore_patterns("clean"))
         with Shacached(data, program=program) as server:
             with Trace(server, self.folder / "strace", publishing.CALLS) as trace:
                 uploads = publishing.publish(server, UPLOADS)
@@ -94,8 +95,9 @@ class Crashes:
         return [upload for upload in self.uploads if self.answers[upload.name].begin < self.cut]
 
     def lay_out(self, image):
-        shutil.rmtree(self.data)
-        shutil.copytree(self.skeleton, self.data)
+        for changing in ("archive", "tmp", "index"):
+            shutil.rmtree(self.data / changing)
+            shutil.copytree(self.skeleton / changing, self.data / changing)
         self.file_count = 0
         for path, content in image.items():
             if content is None:
@@ -106,7 +108,11 @@ class Crashes:
                 self.file_count += 1
 
     def missing(self):
-        archive = self.data / "archive"
+        there = set()
+        for folder, _, files in os.walk(self.data / "archive"):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    there.add((os.path.basename(folder), file.read()))
         for upload in self.acknowledged():
-            if not any(file.read_bytes() == upload.body for file in archive.glob(upload.file)):
+            if (upload.file.split("/")[-2], upload.body) not in there:
                 yield f"{upload.name}: acknowledged, and not there"
