@@ -192,12 +192,16 @@ impl Verifier {
         Tree { layout: &self.layout, publisher: &self.publisher, blobs: &self.blobs, quarantine }
     }
 
-    /// Progress that cannot be kept is only lost time.
+    /// Progress that cannot be kept is only lost time, and nothing to warn of when the store was
+    /// closed in the middle of a check.
     async fn save(&self) {
         let text = self.state().to_json();
         let saved = self.publisher.publish(text.into(), self.layout.verification());
-        if let Err(error) = saved.await {
-            tracing::warn!(error = %Chain(&error), "the progress of verification is not kept");
+        match saved.await {
+            Ok(_) | Err(StoreError::Closed) => {}
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the progress of verification is not kept");
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
         ("listen =", "FILE:1: string values must be quoted, expected literal string"),
         (
             "\n\nlissten = []",
-            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `data`, `mount`, `log`, `limit`",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `data`, `mount`, `log`, `limit`, `scrub`",
         ),
         (
             "listen = \"127.0.0.1:80\"",
