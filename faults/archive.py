@@ -6,10 +6,22 @@ import json
 
 def unfit_blobs(data):
     """One line for each file whose bytes are not those that its name promises."""
-    for file in (data / "archive/blobs").glob("*/*/*"):
+    for file in blob_files(data):
         content = file.read_bytes()
         if hashlib.sha512(content).hexdigest() != file.name:
             yield f"blob {file.name[:16]}…: {len(content)} other bytes under its name"
+
+
+def whole_blobs(data):
+    """The digests of all other ones."""
+    return {
+        file.name for file in blob_files(data)
+        if hashlib.sha512(file.read_bytes()).hexdigest() == file.name
+    }
+
+
+def blob_files(data):
+    return (data / "archive/blobs").glob("*/*/*")
 
 
 def unfit_entries(data):

@@ -2,6 +2,7 @@
 server's system calls: lone and grouped uploads, small and spooled, blobs and entries, some of them
 twice."""
 
+import fnmatch
 import hashlib
 import random
 import re
@@ -28,19 +29,21 @@ class Upload:
     method: str
     path: str
     body: bytes
-    # A pattern for the path of the file below the archive.
-    file: re.Pattern
+    # The path of its file below the archive, as a shell would match it.
+    file: str
+
+    def matches(self, path):
+        return fnmatch.fnmatchcase(path, f"*/archive/{self.file}")
 
     @classmethod
     def blob(cls, name, data):
         digest = hashlib.sha512(data).hexdigest()
-        file = re.compile(rf"/blobs/{digest[:2]}/{digest[2:4]}/{digest}$")
+        file = f"blobs/{digest[:2]}/{digest[2:4]}/{digest}"
         return cls(name, "POST", "/shacache/", data, file)
 
     @classmethod
     def entry(cls, name, key, body):
-        file = re.compile(rf"/entries/../{re.escape(key)}/[^/]*\.json$")
-        return cls(name, "PUT", f"/shadir/{key}", body, file)
+        return cls(name, "PUT", f"/shadir/{key}", body, f"entries/??/{key}/*.json")
 
     def send(self, server):
         media_type = "application/json" if self.method == "PUT" else "application/octet-stream"

@@ -8,8 +8,9 @@ import hashlib
 import os
 import shutil
 
+from faults import no_fsync
 from faults.acknowledged import Acknowledged, entry_body, metadata
-from faults.archive import unfit
+from faults.archive import unfit, whole_blobs
 from faults.disk import Disk, run
 from faults.fault_test import FaultTest
 from faults.trace import Trace
@@ -23,10 +24,7 @@ BLOB_BYTES = 1 << 20
 
 class FailingDisk(FaultTest):
     def test_fsync_fails(self):
-        thin = self.folder / "thin"
-        thin.mkdir()
-        run("mount", "-t", "tmpfs", "-o", f"size={REAL_BYTES}", "tmpfs", thin)
-        self.addCleanup(run, "umount", thin)
+        thin = self.thin_folder()
         acknowledged = Acknowledged()
         with Disk.made(thin, "ext4", CLAIMED_BYTES) as mounted, Shacached(mounted / "data") as server:
             trace = Trace(server, self.folder / "strace", ["fsync", "fdatasync", "syncfs"])
@@ -35,9 +33,36 @@ class FailingDisk(FaultTest):
             self.assertEqual(refused.status, 503)
             self.check_read_only(server, acknowledged)
             self.check_syncs(trace.calls())
-        self.check_on_a_good_disk(thin, acknowledged)
+        with self.on_a_good_disk(thin) as mounted:
+            self.assertEqual(unfit(mounted / "data"), [])
+            with Shacached(mounted / "data") as server:
+                self.assertEqual(acknowledged.lost(server), [])
+                self.assertEqual(post_blob(server, b"well again").status, 201)
         self.counts["acknowledged"] = acknowledged.count()
         self.assertGreater(acknowledged.count(), 10)
+
+    def test_without_fsync_it_is_not_noticed(self):
+        thin = self.thin_folder()
+        digests = []
+        with (
+            Disk.made(thin, "ext4", CLAIMED_BYTES) as mounted,
+            Shacached(mounted / "data", program=no_fsync.build()) as server,
+        ):
+            for _ in range(2 * REAL_BYTES // BLOB_BYTES):
+                answer = post_blob(server, os.urandom(BLOB_BYTES))
+                self.assertEqual(answer.status, 201)
+                digests.append(answer.body.decode())
+        with self.on_a_good_disk(thin) as mounted:
+            lost = set(digests) - whole_blobs(mounted / "data")
+        self.counts["acknowledged"], self.counts["lost"] = len(digests), len(lost)
+        self.assertGreater(len(lost), 0)
+
+    def thin_folder(self):
+        thin = self.folder / "thin"
+        thin.mkdir()
+        run("mount", "-t", "tmpfs", "-o", f"size={REAL_BYTES}", "tmpfs", thin)
+        self.addCleanup(run, "umount", thin)
+        return thin
 
     def fill(self, server, acknowledged):
         """Uploads until one is refused."""
@@ -81,13 +106,9 @@ class FailingDisk(FaultTest):
             ]
             self.assertEqual(again, [])
 
-    def check_on_a_good_disk(self, thin, acknowledged):
+    def on_a_good_disk(self, thin):
         """What is in the image is all that reached the disk."""
         good = self.folder / "good"
         good.mkdir()
         shutil.copyfile(thin / "image", good / "image")
-        with Disk(good) as mounted:
-            self.assertEqual(unfit(mounted / "data"), [])
-            with Shacached(mounted / "data") as server:
-                self.assertEqual(acknowledged.lost(server), [])
-                self.assertEqual(post_blob(server, b"well again").status, 201)
+        return Disk(good)

@@ -88,7 +88,7 @@ class Order:
             return
         renames = [
             call for call in self.renames
-            if upload.file.search(call.paths[1]) and call.end < answer.begin
+            if upload.matches(call.paths[1]) and call.end < answer.begin
         ]
         if not renames:
             yield f"{upload.name}: no rename before the 201"

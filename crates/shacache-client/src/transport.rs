@@ -51,6 +51,9 @@ impl Transport {
             .redirect(redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
+            // A kept connection may have been closed by the server meanwhile. An upload that learns so
+            // cannot be told from one that broke, and would be sent again.
+            .pool_max_idle_per_host(0)
             .connect_timeout(timeouts.connect);
         let secure = [&service.download, &service.upload]
             .into_iter()

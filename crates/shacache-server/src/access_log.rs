@@ -2,6 +2,7 @@
 //! in the metrics, made when the last byte of the answer left or the client went away. Must not
 //! know what the request meant.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -46,8 +47,22 @@ impl Exchange {
         &self.method
     }
 
-    pub(crate) fn path(&self) -> &str {
-        self.uri.path()
+    /// The raw path, in ASCII whatever the client sent: what else may be in it turns lines around
+    /// or starts escape sequences in some terminal.
+    pub(crate) fn path(&self) -> Cow<'_, str> {
+        let path = self.uri.path();
+        if path.is_ascii() {
+            return Cow::Borrowed(path);
+        }
+        let mut ascii = String::with_capacity(2 * path.len());
+        for byte in path.bytes() {
+            if byte.is_ascii() {
+                ascii.push(byte.into());
+            } else {
+                ascii += &format!("%{byte:02X}");
+            }
+        }
+        Cow::Owned(ascii)
     }
 
     /// The client's own name for the request, if it sent a well-formed one.
@@ -134,7 +149,7 @@ impl Drop for Report {
             target: "shacached::access",
             client = exchange.client(),
             method = exchange.method.as_str(),
-            path = exchange.path(),
+            path = &*exchange.path(),
             status = status.as_u16(),
             sent_bytes,
             whole,

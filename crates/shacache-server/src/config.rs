@@ -130,7 +130,7 @@ pub enum SettingError {
     #[error("the list is empty: a server listens somewhere")]
     ListenNowhere,
     /// There is no data folder.
-    #[error("no folder is named, and neither STATE_DIRECTORY, XDG_DATA_HOME nor HOME gives one")]
+    #[error("no folder is named; without HOME there is no default either")]
     NoData,
     /// A mount path cannot be read.
     #[error("{text:?}")]

@@ -175,3 +175,32 @@ async fn other_method(method: Method) -> Result<StatusCode, Failure> {
 }
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::config::{self, Overrides};
+
+    async fn panicking() -> StatusCode {
+        panic!("secret")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Some(folder.path().join("data").display().to_string());
+        let config = config::load(&Overrides { data, ..Overrides::default() }).unwrap();
+        let app = App::open(&config).unwrap();
+        let by_path = closed(Router::new().route("/", get(panicking)));
+        let answers = Answers(Arc::new(Inner { app, by_path, by_host: HashMap::new() }));
+        let request = Request::get("/").header("Host", "a").body(Body::empty()).unwrap();
+        let response = answers.clone().answer(request).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "Internal Server Error\n");
+        assert!(answers.0.app.metrics().to_text().contains("shacache_panics_total 1\n"));
+    }
+}

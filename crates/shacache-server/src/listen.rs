@@ -3,7 +3,7 @@
 //! `axum::serve` sets no header timeout and no limit on connections, and hyper has no timeout for
 //! a client that stops reading. This module owns those defences, the request-line rule that lets
 //! raw keys in, and orderly shutdown. It knows nothing of routes, blobs or configuration; TLS
-//! will stand between [`socket`] and [`connection`], which takes any byte stream with a [`Peer`].
+//! will stand between `socket` and `connection`, which takes any byte stream with a [`Peer`].
 
 mod address;
 mod admission;

@@ -135,6 +135,7 @@ impl BlobStore {
     /// # Errors
     /// When the ban cannot be written; the blob is not banned then.
     pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
+        let _pass = self.0.publisher.enter().await?;
         let path = self.0.layout.blob_tombstone(digest);
         let hidden = self.0.layout.blob(digest);
         let body = Tombstone::new(&self.0.layout, &hidden, Timestamp::now(), deletion).to_json();

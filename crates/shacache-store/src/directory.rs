@@ -12,7 +12,7 @@ use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
 
 use self::folder::KeyFolder;
-use crate::blocking::blocking;
+use crate::blocking::{blocking, joined};
 use crate::error::StoreError;
 use crate::index::{Change, Index};
 use crate::layout::{Layout, RecordName};
@@ -114,12 +114,17 @@ impl Directory {
     }
 
     /// Adds an entry. When this returns it is on disk and survives a power cut. The same entry
-    /// twice is one entry.
+    /// twice is one entry. Once begun it goes to its end, also when the caller stops waiting.
     ///
     /// # Errors
     /// When it cannot be written; nothing is added then.
     pub async fn append(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
-        self.0.publisher.check()?;
+        let (directory, key) = (self.clone(), key.clone());
+        joined(tokio::spawn(async move { directory.publish(&key, entry).await })).await
+    }
+
+    async fn publish(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
+        let _pass = self.0.publisher.enter().await?;
         let shard = self.0.shard(key);
         let _writing = shard.writing.lock().await;
         let folder = self.0.folder(key);
@@ -157,6 +162,7 @@ impl Directory {
         id: &EntryId,
         deletion: &Deletion,
     ) -> Result<bool, StoreError> {
+        let _pass = self.0.publisher.enter().await?;
         let shard = self.0.shard(key);
         let _writing = shard.writing.lock().await;
         let folder = self.0.folder(key);

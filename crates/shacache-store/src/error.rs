@@ -118,12 +118,13 @@ impl Fault {
         move |source| Self::new(op, path, source)
     }
 
-    /// Whether the failure says nothing about the disk's health: it is full, or this process has
-    /// too many files open.
-    pub(crate) fn is_shortage(&self) -> bool {
+    /// Whether the disk can no longer be trusted: a sync failed for another reason than a full
+    /// disk, or the device or its file system said so itself.
+    pub(crate) fn condemns_the_disk(&self) -> bool {
         match Errno::from_io_error(&self.source) {
-            Some(errno) => SPACE.contains(&errno) || DESCRIPTORS.contains(&errno),
-            None => false,
+            Some(errno) if SPACE.contains(&errno) || DESCRIPTORS.contains(&errno) => false,
+            Some(errno) if DISK.contains(&errno) => true,
+            Some(_) | None => SYNCS.contains(&self.op),
         }
     }
 }
@@ -148,3 +149,5 @@ impl fmt::Display for Fault {
 
 const SPACE: [Errno; 2] = [Errno::NOSPC, Errno::DQUOT];
 const DESCRIPTORS: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+const DISK: [Errno; 4] = [Errno::IO, Errno::ROFS, Errno::NXIO, Errno::NODEV];
+const SYNCS: [&str; 2] = ["fsync", "syncfs"];

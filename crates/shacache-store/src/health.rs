@@ -40,9 +40,9 @@ impl HealthSwitch {
         }
     }
 
-    /// Refuses writes from now on, unless the fault is a mere shortage of space or descriptors.
+    /// Refuses writes from now on, if the fault says that the disk cannot be trusted.
     pub(crate) fn judge(&self, fault: &Fault) {
-        if !fault.is_shortage() && self.failure.set(fault.to_string()).is_ok() {
+        if fault.condemns_the_disk() && self.failure.set(fault.to_string()).is_ok() {
             tracing::error!(failure = %fault, "a write failed: writes are refused until restart");
         }
     }

@@ -34,6 +34,7 @@ mod archive_root;
 mod blocking;
 mod data_dir;
 mod durable;
+mod gate;
 mod health;
 mod index;
 mod layout;
@@ -312,6 +313,7 @@ impl Store {
         {
             tracing::error!(%error, "the comparison of index and archive had panicked");
         }
+        self.0.publisher.close_gate().await;
         let shared = Arc::clone(&self.0);
         blocking::blocking(move || shared.close()).await
     }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::durable::{Durable, Published, Temporary};
 use crate::error::{Fault, StoreError};
+use crate::gate::{Gate, Pass};
 use crate::health::HealthSwitch;
 
 /// Publishes files; the result is on disk when it answers.
@@ -20,6 +21,7 @@ use crate::health::HealthSwitch;
 pub(crate) struct Publisher {
     durable: Arc<Durable>,
     health: Arc<HealthSwitch>,
+    gate: Gate,
     queue: Mutex<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -45,6 +47,7 @@ impl Publisher {
         Ok(Self {
             durable,
             health,
+            gate: Gate::new(),
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
         })
@@ -57,6 +60,12 @@ impl Publisher {
     /// Errors when writes are refused.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         self.health.check()
+    }
+
+    /// The right to publish something and to tell the index of it.
+    pub(crate) async fn enter(&self) -> Result<Pass, StoreError> {
+        self.health.check()?;
+        self.gate.enter().await
     }
 
     /// An empty file to be written and published. Blocking.
@@ -96,7 +105,12 @@ impl Publisher {
         Ok(self.judged(self.durable.sync_existing(path))?)
     }
 
-    /// Finishes what waits and refuses what comes. Blocking.
+    /// Waits for the writes under way and refuses any other.
+    pub(crate) async fn close_gate(&self) {
+        self.gate.close().await;
+    }
+
+    /// Ends the thread. Blocking.
     pub(crate) fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

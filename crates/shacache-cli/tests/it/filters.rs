@@ -74,10 +74,12 @@ struct Case {
 
 impl Case {
     fn random(random: &mut Random) -> Self {
+        // Few values in each case, so that entries tie.
+        let values = [(); 4].map(|()| random.pick(VALUES));
         let entries = (0..1 + random.below(6)).map(|i| {
             let mut text = format!("{{\"i\": {i}");
             for key in KEYS.iter().take(1 + random.below(3)) {
-                text.push_str(&format!(", \"{key}\": {}", random.pick(VALUES)));
+                text.push_str(&format!(", \"{key}\": {}", random.pick(&values)));
             }
             text + "}"
         });
@@ -87,6 +89,7 @@ impl Case {
                 0 => "=1",
                 1 => "word",
                 2 => " 1 ",
+                3..15 => random.pick(&values),
                 _ => random.pick(VALUES),
             };
             format!("{}{}{value}", random.pick(KEYS), random.pick(OPERATORS))

@@ -9,6 +9,7 @@ mod filters;
 mod ini;
 mod part_file;
 mod programs;
+mod proxy;
 mod random;
 mod reference;
 mod tls;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 use shacache_core::digest::{AnyDigestError, Digest, DigestError};
 use shacache_core::entry::EntryError;
@@ -88,9 +88,13 @@ impl Failure {
         }
     }
 
-    fn retry_after(&self) -> Option<u64> {
+    /// The header that goes with the status, where one does. (Allow is the router's.)
+    fn header(&self) -> Option<(HeaderName, String)> {
         match self {
-            Self::Store(StoreError::Busy { retry_after }) => Some(retry_after.as_secs().max(1)),
+            Self::Store(StoreError::Busy { retry_after }) => {
+                Some((RETRY_AFTER, retry_after.as_secs().max(1).to_string()))
+            }
+            Self::Range { size, .. } => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             _ => None,
         }
     }
@@ -137,6 +141,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.verdict().0;
+        if let Some((name, value)) = self.header() {
+            let value = HeaderValue::try_from(value).expect("numbers are printable ASCII");
+            response.headers_mut().insert(name, value);
+        }
         response.extensions_mut().insert(Failed(Arc::new(self)));
         response
     }
@@ -165,15 +173,8 @@ pub(crate) fn finish(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_NEVER));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    if let Failure::Range { size, .. } = *failure
-        && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
-    {
-        headers.insert(CONTENT_RANGE, value);
-    }
-    if let Some(seconds) = failure.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    *response.body_mut() = Body::from(body);
+    *response.body_mut() =
+        if *exchange.method() == Method::HEAD { Body::empty() } else { Body::from(body) };
     response
 }
 
@@ -189,11 +190,11 @@ fn log(level: Option<Level>, failure: &Failure, exchange: &Exchange) {
     match level {
         None => {}
         Some(Level::ERROR) => {
-            tracing::error!(%method, path, request_id, error = %Chain(failure), "request failed");
+            tracing::error!(%method, %path, request_id, error = %Chain(failure), "request failed");
         }
         Some(_) => {
             let error = Chain(failure);
-            tracing::warn!(%method, path, request_id, %error, "request refused");
+            tracing::warn!(%method, %path, request_id, %error, "request refused");
         }
     }
 }
@@ -208,3 +209,65 @@ fn wants_problem(accept: &HeaderValue) -> bool {
 }
 
 const PROBLEM: &str = "application/problem+json";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use http::Request;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn finished(failure: Failure, method: Method) -> (http::response::Parts, String) {
+        let request = Request::builder().method(method).body(()).unwrap();
+        let response = finish(failure.into_response(), None, &Exchange::begin(&request));
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn io() -> StoreError {
+        let source = Arc::new(io::Error::other("secret"));
+        StoreError::Io { op: "write", path: "/secret".into(), source }
+    }
+
+    #[tokio::test]
+    async fn failures_of_the_server_say_nothing_but_their_status() {
+        for (error, line) in [
+            (StoreError::NoSpace, "507 Insufficient Storage"),
+            (StoreError::ReadOnly { reason: "secret".into() }, "503 Service Unavailable"),
+            (StoreError::Closed, "503 Service Unavailable"),
+            (io(), "503 Service Unavailable"),
+            (StoreError::Damaged(Box::new(Digest::of(b""))), "500 Internal Server Error"),
+        ] {
+            let (parts, body) = finished(error.into(), Method::GET).await;
+            assert_eq!(format!("{} {body}", parts.status.as_u16()), format!("{line}\n"));
+        }
+        let (parts, body) = finished(Failure::panicked(&"secret"), Method::GET).await;
+        assert_eq!((parts.status.as_u16(), body.as_str()), (500, "Internal Server Error\n"));
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_says_when_to_come_back() {
+        for (wait, header) in [(0, "1"), (7_900, "7")] {
+            let busy = StoreError::Busy { retry_after: Duration::from_millis(wait) };
+            let (parts, _) = finished(busy.into(), Method::GET).await;
+            assert_eq!(parts.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(parts.headers[RETRY_AFTER], header);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_banned_blob_is_forbidden_to_send() {
+        let banned = StoreError::Banned(Box::new(Digest::of(b"")));
+        assert_eq!(finished(banned.into(), Method::POST).await.0.status, StatusCode::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn head_has_the_length_of_what_get_would_say() {
+        let (parts, body) = finished(Failure::NoBlob, Method::HEAD).await;
+        assert_eq!((&parts.headers[CONTENT_LENGTH], body.as_str()), (&13.into(), ""));
+    }
+}

@@ -1,7 +1,15 @@
 //! Integration tests of this crate, one module per matter.
 
+mod admin;
+mod config;
 mod conformance;
+mod damage;
+mod hostile;
 mod listen;
+mod logs;
+mod restart;
+mod stop;
 
+mod program;
 mod raw_http;
 mod running;

@@ -97,11 +97,18 @@ impl Incoming {
     }
 
     /// Publishes the bytes. When this returns they are on disk under their digest and survive a
-    /// power cut.
+    /// power cut. Once begun it goes to its end, also when the caller stops waiting.
     ///
     /// # Errors
     /// When the digest is not the expected one, or a write fails; nothing is published then.
-    pub async fn commit(mut self, expected: Option<&Digest>) -> Result<Stored, StoreError> {
+    pub async fn commit(self, expected: Option<&Digest>) -> Result<Stored, StoreError> {
+        let expected = expected.copied();
+        joined(tokio::spawn(async move { self.publish(expected.as_ref()).await })).await
+    }
+
+    async fn publish(mut self, expected: Option<&Digest>) -> Result<Stored, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let _pass = shared.publisher.enter().await?;
         if let Some(announced) = self.announced_bytes
             && announced != self.received_bytes
         {

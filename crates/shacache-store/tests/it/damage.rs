@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use shacache_core::digest::Digest;
+use shacache_store::Health;
 use shacache_store::error::StoreError;
 
 use crate::subject::{Between, Subject, entry, key, some_bytes};
@@ -164,6 +165,19 @@ async fn what_is_no_blob_is_a_miss() {
         let found = subject.store().blobs().get(&digest).await;
         assert!(matches!(found, Ok(None) | Err(StoreError::Io { .. })), "{odd}: {found:?}");
     }
+    subject.close().await;
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_of_one_write_stops_no_other() {
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 10);
+    fs::create_dir_all(subject.blob_path(&Digest::of(&bytes))).expect("made");
+    let refused = subject.upload(&bytes).await;
+    assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+    assert_eq!(subject.files_below("tmp"), 0);
+    assert_eq!(subject.store().health(), Health::Healthy);
+    subject.upload(&some_bytes(2, 10)).await.expect("stored");
     subject.close().await;
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use shacache_core::digest::Digest;
 use shacache_store::error::StoreError;
 use shacache_store::{Health, Reindexed};
@@ -132,6 +133,30 @@ async fn a_damaged_index_is_made_anew() {
         index_complete(&subject, 1).await;
         subject.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_goes_to_its_end_when_nobody_waits_for_it() {
+    let mut subject = Subject::new(Between::Nothing);
+    for (seed, size) in [(1, 10), (2, 500_000)] {
+        let bytes = some_bytes(seed, size);
+        let mut incoming = subject.store().blobs().incoming(None).expect("begun");
+        incoming.write(bytes.clone().into()).await.expect("written");
+        let abandoned = incoming.commit(None).now_or_never();
+        assert!(abandoned.is_none(), "a commit takes longer than an instant");
+    }
+    let entry = entry(&Digest::of(b""), "abandoned");
+    let abandoned = subject.store().directory().append(&key("k"), entry).now_or_never();
+    assert!(abandoned.is_none());
+    // An orderly end waits for all three, and for the index to know them.
+    index_complete(&subject, 2).await;
+    subject.close().await;
+    assert!(subject.data().join("index/clean").exists());
+    subject.open();
+    assert!(subject.listed(&key("k")).await.is_some());
+    let totals = subject.store().totals().await.expect("read");
+    assert_eq!((totals.blobs, totals.entries), (2, 1));
+    subject.close().await;
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::Stream;
-use futures_util::stream::try_unfold;
+use futures_util::StreamExt as _;
+use futures_util::future;
+use futures_util::stream::{BoxStream, once, try_unfold};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use shacache_core::digest::Digest;
 use shacache_store::blob::Blob;
@@ -19,30 +20,36 @@ use crate::metrics::Metrics;
 
 /// Some bytes of one blob, read as the client takes them.
 pub(super) struct BlobBody {
-    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>,
+    pieces: BoxStream<'static, Result<Bytes, StoreError>>,
     missing_bytes: u64,
     digest: Digest,
     metrics: Metrics,
 }
 
 impl BlobBody {
-    /// Begins to read `range` of `blob`.
+    /// Begins to read `range` of `blob`. The first piece is read at once, so that its failure
+    /// still has a status, and a small blob is an answer of one piece.
     ///
     /// # Errors
-    /// When the store cannot begin; later failures cut the body short.
+    /// When the store cannot give the first piece; later failures cut the body short.
     pub(super) async fn read(
         metrics: &Metrics,
         blob: Blob,
         range: Range<u64>,
     ) -> Result<Body, StoreError> {
         let digest = *blob.digest();
-        let missing_bytes = range.end - range.start;
-        let reader = blob.read(range).await?;
-        let pieces = Box::pin(try_unfold(reader, async |mut reader| {
+        let whole_bytes = range.end - range.start;
+        let mut reader = blob.read(range).await?;
+        let first = reader.next().await?.unwrap_or_default();
+        if first.len() as u64 == whole_bytes {
+            return Ok(Body::from(first));
+        }
+        let pieces = try_unfold(reader, async |mut reader| {
             let piece = reader.next().await?;
             Ok(piece.map(|piece| (piece, reader)))
-        }));
-        Ok(Body::new(Self { pieces, missing_bytes, digest, metrics: metrics.clone() }))
+        });
+        let pieces = once(future::ready(Ok(first))).chain(pieces).boxed();
+        Ok(Body::new(Self { pieces, missing_bytes: whole_bytes, digest, metrics: metrics.clone() }))
     }
 }
 

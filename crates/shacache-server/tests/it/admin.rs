@@ -1,0 +1,91 @@
+//! Commands beside a running server, through its admin socket.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+use crate::program::{Home, Program};
+use crate::raw_http::request;
+
+fn upload(server: &Program, bytes: &[u8]) {
+    assert_eq!(request(server.address(), "POST", "/shacache", bytes).status, 201);
+}
+
+fn reindex(home: &Home) -> String {
+    let output = home.run(&["reindex", "--data", &home.data().display().to_string()]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn reindex_says_the_same_with_and_without_a_server() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    upload(&server, b"hello");
+    upload(&server, b"");
+    let sha512 = "0".repeat(128);
+    let entry = format!(r#"["{{\"sha512\": \"{sha512}\"}}", ""]"#);
+    assert_eq!(request(server.address(), "PUT", "/shadir/key", entry.as_bytes()).status, 201);
+
+    let beside = reindex(&home);
+    assert_eq!(beside, "indexed 2 blobs (5 bytes) and 1 entries\n");
+    server.stop();
+    assert_eq!(reindex(&home), beside);
+}
+
+#[test]
+fn reindex_brings_a_lost_index_back_while_the_server_runs() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    upload(&server, b"hello");
+    server.stop();
+    fs::remove_dir_all(home.data().join("index")).expect("the index");
+
+    let server = home.serve(&[]);
+    assert_eq!(reindex(&home), "indexed 1 blobs (5 bytes) and 0 entries\n");
+    let by_md5 = "/shacache/5d41402abc4b2a76b9719d911017c592";
+    assert_eq!(request(server.address(), "GET", by_md5, b"").text(), "hello");
+}
+
+#[test]
+fn the_socket_is_for_its_own_user_and_goes_with_the_server() {
+    let home = Home::new();
+    let socket = home.data().join("admin.sock");
+    let server = home.serve(&[]);
+    let metadata = fs::metadata(&socket).expect("it is there");
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    server.stop();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_socket_left_behind_is_replaced() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    upload(&server, b"hello");
+    drop(server);
+    assert!(home.data().join("admin.sock").exists(), "killed, it leaves its socket");
+    assert_eq!(reindex(&home), "indexed 1 blobs (5 bytes) and 0 entries\n");
+    let _server = home.serve(&[]);
+    assert_eq!(reindex(&home), "indexed 1 blobs (5 bytes) and 0 entries\n");
+}
+
+#[test]
+fn a_data_folder_may_have_a_longer_path_than_a_socket() {
+    let home = Home::with_data(&"a".repeat(200));
+    let server = home.serve(&[]);
+    assert_eq!(reindex(&home), "indexed 0 blobs (0 bytes) and 0 entries\n");
+    server.stop();
+}
+
+#[test]
+fn what_is_no_server_does_not_answer() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    fs::remove_file(home.data().join("admin.sock")).expect("the socket");
+    let output = home.run(&["reindex", "--data", &home.data().display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(error.contains("the server that has the data folder open does not answer"), "{error}");
+    drop(server);
+}

@@ -1,0 +1,253 @@
+//! `check-config` and `print-config`: which configurations are good, what is said about the others,
+//! and which source wins.
+
+use std::fs;
+use std::process::Output;
+
+use crate::program::Home;
+
+/// What the program says about a file with `text`, the file's name left out.
+fn check(text: &str) -> Result<String, String> {
+    let home = Home::new();
+    let file = home.path().join("server.toml");
+    fs::write(&file, text).expect("a file");
+    said(&home.run(&["check-config", "--config", &file.display().to_string()]))
+        .map_err(|error| error.replace(&file.display().to_string(), "FILE"))
+}
+
+fn said(output: &Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    match output.status.code() {
+        Some(0) => Ok(text(&output.stdout)),
+        Some(1) => Err(text(&output.stderr)),
+        code => panic!("exit {code:?}: {}", text(&output.stderr)),
+    }
+}
+
+#[test]
+fn good_files() {
+    for text in [
+        "",
+        "# nothing\n",
+        "listen = [\"127.0.0.1:0\", \"[::1]:8080\", \"unix:/run/shacache/http.sock\"]",
+        "data = \"/srv/shacache\"\n[mount]\nshacache = [\"/shacache/cache\"]\nshadir = [\"/shacache/dir/\"]",
+        "mount.shacache-host = [\"shacache.example\", \"[::1]\"]\nmount.shadir = []",
+        "[log]\nformat = \"json\"\nlevel = \"debug\"",
+        "[limit]\nblob-bytes = 0\nuncapped-addresses = [\"192.0.2.1\", \"2001:db8::1\"]",
+    ] {
+        assert_eq!(check(text), Ok("the configuration is good\n".to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn bad_files_are_told_by_file_line_key_and_reason() {
+    for (text, error) in [
+        ("listen =", "FILE:1: string values must be quoted, expected literal string"),
+        (
+            "\n\nlissten = []",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `data`, `mount`, `log`, `limit`",
+        ),
+        (
+            "listen = \"127.0.0.1:80\"",
+            "FILE:1: listen: invalid type: string \"127.0.0.1:80\", expected a sequence",
+        ),
+        ("listen = []", "FILE:1: listen: the list is empty: a server listens somewhere"),
+        (
+            "\nlisten = [\"localhost:80\"]",
+            "FILE:2: listen: \"localhost:80\": not an IP address with a port, nor `unix:` and a path: invalid socket address syntax",
+        ),
+        (
+            "data = \"\"",
+            "FILE:1: data: no folder is named; without HOME there is no default either",
+        ),
+        ("data = 1\n", "FILE:1: data: invalid type: integer `1`, expected path string"),
+        (
+            "[mount]\nshacache = [\"shacache\"]",
+            "FILE:2: mount.shacache: \"shacache\": a mount path begins with /",
+        ),
+        (
+            "[mount]\nshacache = [\"/\"]",
+            "FILE:2: mount.shacache: \"/\": no service can be mounted at the root of every host; use a host name of its own",
+        ),
+        (
+            "[mount]\nshadir = [\"/a/../b\"]",
+            "FILE:2: mount.shadir: \"/a/../b\": \"..\" cannot be a segment of a mount path (letters, digits, - . _ ~)",
+        ),
+        (
+            "[mount]\nshadir = [\"/metrics\"]",
+            "FILE:2: mount.shadir: \"/metrics\": /metrics is the server's own",
+        ),
+        (
+            "[mount]\n\nshacache = [\"/shadir/blobs\"]",
+            "FILE:3: mount.shacache: /shadir/blobs and /shadir overlap",
+        ),
+        (
+            "mount.shadir-host = [\"a.example:80\"]",
+            "FILE:1: mount.shadir-host: \"a.example:80\": a host name comes without a port and without a user name",
+        ),
+        (
+            "mount.shadir-host = [\"a.example\"]\nmount.shacache-host = [\"A.example\"]",
+            "FILE:1: mount.shadir-host: a.example cannot be the host of both services",
+        ),
+        (
+            "[mount]\nsha-cache = []",
+            "FILE:2: mount.sha-cache: unknown field `sha-cache`, expected one of `shacache`, `shadir`, `shacache-host`, `shadir-host`",
+        ),
+        (
+            "[log]\nformat = \"jason\"",
+            "FILE:2: log.format: unknown variant `jason`, expected one of `auto`, `text`, `json`",
+        ),
+        (
+            "[limit]\nconnections = 0",
+            "FILE:2: limit.connections: invalid value: integer `0`, expected a nonzero usize",
+        ),
+        (
+            "[limit]\nblob-bytes = -1",
+            "FILE:2: limit.blob-bytes: invalid value: integer `-1`, expected u64",
+        ),
+        (
+            "[limit]\nblob-bytes = 1e9",
+            "FILE:2: limit.blob-bytes: invalid type: floating point `1000000000.0`, expected u64",
+        ),
+        (
+            "[limit]\nuncapped-addresses = [\"a\"]",
+            "FILE:2: limit.uncapped-addresses: invalid IP address syntax",
+        ),
+        ("[log]\nlevel = \"warn\"\nlevel = \"info\"", "FILE:3: duplicate key"),
+    ] {
+        assert_eq!(check(text), Err(format!("shacached: {error}\n")), "{text}");
+    }
+}
+
+#[test]
+fn checking_opens_nothing() {
+    let home = Home::new();
+    let data = home.data().display().to_string();
+    said(&home.run(&["check-config", "--data", &data])).expect("good");
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn a_file_that_is_named_has_to_be_there() {
+    let home = Home::new();
+    let error = said(&home.run(&["check-config", "--config", "/nowhere/server.toml"]));
+    let expected = "shacached: /nowhere/server.toml: No such file or directory (os error 2)\n";
+    assert_eq!(error, Err(expected.to_owned()));
+}
+
+#[test]
+fn what_is_printed_can_be_read_and_says_the_same() {
+    let home = Home::new();
+    let printed = said(&home.run(&["print-config"])).expect("good");
+    let data = home.path().join(".local/share/shacache");
+    for line in [
+        "listen = [\"127.0.0.1:8080\"]\n",
+        &format!("data = \"{}\"\n", data.display()),
+        "[mount]\n",
+        "shacache = [\"/shacache\"]\n",
+        "shadir = [\"/shadir\"]\n",
+        "shacache-host = []\n",
+        "shadir-host = []\n",
+        "[log]\n",
+        "format = \"auto\"\n",
+        "[limit]\n",
+        "blob-bytes = 21474836480\n",
+        "shutdown-grace-seconds = 30\n",
+    ] {
+        assert!(printed.contains(&format!("\n{line}")), "{line} is missing in\n{printed}");
+    }
+    let keys = printed.lines().filter(|line| line.contains(" = ") && !line.starts_with('#'));
+    let described = |key: &str| {
+        let (before, _) = printed.split_once(&format!("\n{key}\n")).expect("it is there");
+        before.lines().last().is_some_and(|line| line.starts_with("# "))
+    };
+    assert!(keys.into_iter().all(described), "every key has its description\n{printed}");
+
+    let file = home.path().join("server.toml");
+    fs::write(&file, &printed).expect("a file");
+    let file = file.display().to_string();
+    let again = home.shacached(&["print-config", "--config", &file]).env_remove("HOME").output();
+    assert_eq!(said(&again.expect("it runs")), Ok(printed));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let home = Home::new();
+    let folder = home.path().join(".config/shacache");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = "listen = [\"127.0.0.1:1\"]\ndata = \"/file\"\n[mount]\nshadir-host = [\"file\"]";
+    fs::write(folder.join("server.toml"), file).expect("a file");
+    let output = home
+        .shacached(&["print-config", "--listen", "127.0.0.1:3", "--listen", "127.0.0.1:4"])
+        .env("SHACACHED_LISTEN", "127.0.0.1:2")
+        .env("SHACACHED_DATA", "/environment")
+        .env("SHACACHED_MOUNT__SHACACHE_HOST", "one.example, two.example")
+        .env("SHACACHED_LIMIT__BLOB_BYTES", "1000")
+        .output();
+    let printed = said(&output.expect("it runs")).expect("good");
+    for line in [
+        "listen = [\"127.0.0.1:3\", \"127.0.0.1:4\"]",
+        "data = \"/environment\"",
+        "shadir-host = [\"file\"]",
+        "shacache-host = [\"one.example\", \"two.example\"]",
+        "blob-bytes = 1000",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    for (variable, value, error) in [
+        ("SHACACHED_LISSTEN", "x", "SHACACHED_LISSTEN: there is no key lissten"),
+        ("SHACACHED_MOUNT", "x", "SHACACHED_MOUNT: there is no key mount"),
+        (
+            "SHACACHED_LIMIT__BLOB_BYTES",
+            "20G",
+            "SHACACHED_LIMIT__BLOB_BYTES: limit.blob-bytes is a whole number",
+        ),
+        (
+            "SHACACHED_LIMIT__HEADERS",
+            "0",
+            "SHACACHED_LIMIT__HEADERS: limit.headers: invalid value: integer `0`, expected a nonzero usize",
+        ),
+        (
+            "SHACACHED_LOG__LEVEL",
+            "loud",
+            "SHACACHED_LOG__LEVEL: log.level: unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`",
+        ),
+        (
+            "SHACACHED_LISTEN",
+            "localhost:80",
+            "SHACACHED_LISTEN: listen: \"localhost:80\": not an IP address with a port, nor `unix:` and a path: invalid socket address syntax",
+        ),
+        (
+            "SHACACHED_MOUNT__SHADIR",
+            "/shacache",
+            "SHACACHED_MOUNT__SHADIR: mount.shadir: /shacache and /shacache overlap",
+        ),
+    ] {
+        let home = Home::new();
+        let output = home.shacached(&["check-config"]).env(variable, value).output();
+        let error = format!("shacached: {error}\n");
+        assert_eq!(said(&output.expect("it runs")), Err(error), "{variable}");
+    }
+}
+
+#[test]
+fn systemds_folder_is_the_default_under_systemd() {
+    let home = Home::new();
+    let output = home.shacached(&["print-config"]).env("STATE_DIRECTORY", "/var/lib/x:/y").output();
+    let printed = said(&output.expect("it runs")).expect("good");
+    assert!(printed.contains("\ndata = \"/var/lib/x\"\n"), "{printed}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let home = Home::new();
+    for arguments in [&["serve", "--listen", "nowhere"][..], &["frobnicate"], &[]] {
+        let output = home.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+}

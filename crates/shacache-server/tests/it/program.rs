@@ -1,0 +1,138 @@
+//! The real program as a process of its own, killed when dropped.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::running::PATIENCE;
+
+/// A folder with everything that a run of the program may find or leave.
+pub(crate) struct Home {
+    folder: TempDir,
+    data: PathBuf,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self::with_data("data")
+    }
+
+    /// With a data folder of another name.
+    pub(crate) fn with_data(name: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let data = folder.path().join(name);
+        Self { folder, data }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone()
+    }
+
+    /// The program with nothing of this machine's configuration.
+    pub(crate) fn shacached(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shacached"));
+        command.args(arguments).env_clear().env("HOME", self.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.shacached(arguments).output().expect("the program starts")
+    }
+
+    /// Starts a server on this home's data folder and waits until it listens.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Program {
+        let data = self.data().display().to_string();
+        let log = self.path().join("log");
+        let base = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
+        let mut process = self
+            .shacached(&[&base, arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a file"))
+            .spawn()
+            .expect("the program starts");
+        let mut output = BufReader::new(process.stdout.take().expect("it was asked for"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("standard output");
+        let address = line.strip_prefix("listening on http://").and_then(|a| a.trim().parse().ok());
+        let mut program = Program { process, output, log, address: ([0; 4], 0).into() };
+        program.address = address.unwrap_or_else(|| panic!("{line}{}", program.log()));
+        program
+    }
+}
+
+/// A running server.
+pub(crate) struct Program {
+    process: Child,
+    output: BufReader<std::process::ChildStdout>,
+    log: PathBuf,
+    address: SocketAddr,
+}
+
+impl Program {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it wrote to standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("its log")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Its exit code, once it ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        let mut status = None;
+        wait_until("the end of the process", || {
+            status = self.process.try_wait().expect("a child");
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+
+    /// SIGTERM, a good end, and what it wrote to standard error.
+    pub(crate) fn stop(mut self) -> String {
+        self.signal("TERM");
+        assert_eq!(self.ended(), Some(0), "{}", self.log());
+        self.log()
+    }
+
+    /// The rest of what it wrote to standard output; ends with the process.
+    pub(crate) fn output(&mut self) -> String {
+        let mut text = String::new();
+        self.output.read_to_string(&mut text).expect("UTF-8");
+        text
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// Waits for a condition; fails when it takes too long.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
