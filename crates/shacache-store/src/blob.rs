@@ -6,7 +6,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 use shacache_core::digest::{AliasDigest, Digest};
@@ -47,6 +47,8 @@ struct Shared {
     whole_reads: WholeReads,
     new_blobs: aliases::NewBlobs,
     damaged: AtomicU64,
+    /// Long reads that nobody's answer depends on end early once this is set.
+    stopping: AtomicBool,
 }
 
 /// What another digest stands for.
@@ -79,6 +81,7 @@ impl BlobStore {
             whole_reads: WholeReads::default(),
             new_blobs,
             damaged: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
         }))
     }
 
@@ -88,12 +91,16 @@ impl BlobStore {
     /// When the archive cannot be read.
     pub async fn get(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
         let path = self.0.layout.blob(digest);
-        if self.0.publisher.durable().is_pending(&path) || self.0.is_banned(digest).await? {
+        if self.0.is_banned(digest).await? {
             return Ok(None);
         }
         let Some(file) = self.0.root.file(path.clone()).await? else {
             return Ok(None);
         };
+        // Asked after the file was opened: a name is pending before it can be opened.
+        if self.0.publisher.durable().is_pending(&path) {
+            return Ok(None);
+        }
         let status = file.metadata().map_err(Fault::at("stat", &path))?;
         if !status.is_file() {
             return Ok(None);
@@ -129,13 +136,16 @@ impl BlobStore {
         Incoming::begin(Arc::clone(&self.0), announced_bytes)
     }
 
-    /// Bans a blob: it is neither served nor taken from now on, also after archives are merged. Its
+    /// Bans a blob, unless it is banned already: it is neither served nor taken from now on, also after archives are merged. Its
     /// bytes stay where they are.
     ///
     /// # Errors
     /// When the ban cannot be written; the blob is not banned then.
     pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
         let _pass = self.0.publisher.enter().await?;
+        if self.0.is_banned(digest).await? {
+            return Ok(());
+        }
         let path = self.0.layout.blob_tombstone(digest);
         let hidden = self.0.layout.blob(digest);
         let body = Tombstone::new(&self.0.layout, &hidden, Timestamp::now(), deletion).to_json();
@@ -147,6 +157,16 @@ impl BlobStore {
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.0.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Ends checks of whole blobs early from now on.
+    pub(crate) fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Errors once checks are to end.
+    pub(crate) fn check_running(&self) -> Result<(), StoreError> {
+        if self.0.stopping.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
     }
 
     /// Waits until the other digests of every blob published so far are with the index.
@@ -287,19 +307,21 @@ impl Shared {
     async fn quarantine(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) -> Option<PathBuf> {
         let from = self.layout.blob(digest);
         let to = self.layout.quarantined_blob(digest, Timestamp::now());
+        // Forgotten first: a copy that is published from here on is told to the index after that.
+        self.sums.remove(digest);
+        self.index.record(Change::NoBlob(*digest));
         let (shared, file, place) = (Arc::clone(self), Arc::clone(file), to.clone());
         let moved =
             blocking(move || shared.publisher.durable().move_away(&file, &from, &place)).await;
         match moved {
             Ok(true) => {
                 self.damaged.fetch_add(1, Ordering::Relaxed);
-                self.sums.remove(digest);
-                self.index.record(Change::NoBlob(*digest));
                 tracing::error!(%digest, to = %to.display(), "damaged: moved to quarantine");
                 Some(to)
             }
             Ok(false) => {
                 tracing::info!(%digest, "a damaged copy was replaced meanwhile");
+                self.index.reconsider();
                 None
             }
             Err(error) => {

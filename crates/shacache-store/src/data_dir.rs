@@ -79,7 +79,15 @@ fn check_version(layout: &Layout) -> Result<(), StoreError> {
     match fs::read_to_string(&path) {
         Ok(found) if found.trim_end() == FORMAT => Ok(()),
         Ok(found) => Err(StoreError::Format { path, found: found.trim_end().to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(write_version(layout, &path)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            for folder in [layout.blobs(), layout.entries()] {
+                let mut found = fs::read_dir(&folder).map_err(Fault::at("list", &folder))?;
+                if found.next().is_some() {
+                    return Err(StoreError::Format { path, found: "missing".to_owned() });
+                }
+            }
+            Ok(write_version(layout, &path)?)
+        }
         Err(error) => Err(Fault::new("read", &path, error).into()),
     }
 }
@@ -98,7 +106,7 @@ fn check_file_system(layout: &Layout) -> Result<(), StoreError> {
     let device =
         |path: &Path| fs::metadata(path).map(|found| found.dev()).map_err(Fault::at("stat", path));
     let temporary = layout.temporary();
-    for folder in [layout.blobs(), layout.entries(), layout.archive().join("tombstones")] {
+    for folder in layout.folders() {
         if device(&temporary)? != device(&folder)? {
             return Err(StoreError::TwoFileSystems(temporary, folder));
         }
@@ -120,7 +128,12 @@ fn take_clean_marker(layout: &Layout) -> Result<bool, Fault> {
 fn empty(folder: &Path) -> Result<(), Fault> {
     for entry in fs::read_dir(folder).map_err(Fault::at("list", folder))? {
         let path = entry.map_err(Fault::at("list", folder))?.path();
-        fs::remove_file(&path).map_err(Fault::at("remove", &path))?;
+        let removed = if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(Fault::at("remove", &path))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The directory: key → entries, oldest first. Owns the order of entries, what makes two of them
 //! one, and which of them a tombstone hides. The files are read and named by [`folder`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ struct Shared {
 struct Shard {
     /// One write per key at a time.
     writing: tokio::sync::Mutex<()>,
+    /// One reading of the files of a key at a time: whoever waits finds the answer ready.
+    reading: tokio::sync::Mutex<()>,
     /// Counts the writes: an answer read before the latest one is not served.
     written: AtomicU64,
 }
@@ -92,13 +95,15 @@ impl Directory {
     /// # Errors
     /// When the archive cannot be read.
     pub async fn get(&self, key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {
-        let written = self.0.shard(key).written.load(Ordering::Acquire);
-        if let Some(answer) = self.0.answers.get(key)
-            && answer.written == written
-            && answer.read_at.elapsed() < ANSWER_AGE
-        {
-            return Ok(Some(answer.listing));
+        if let Some(listing) = self.0.ready(key) {
+            return Ok(Some(listing));
         }
+        let shard = self.0.shard(key);
+        let _reading = shard.reading.lock().await;
+        if let Some(listing) = self.0.ready(key) {
+            return Ok(Some(listing));
+        }
+        let written = shard.written.load(Ordering::Acquire);
         let read_at = Instant::now();
         let (shared, folder) = (Arc::clone(&self.0), self.0.folder(key));
         let read = blocking(move || folder.read(shared.publisher.durable())).await?;
@@ -130,12 +135,22 @@ impl Directory {
         let folder = self.0.folder(key);
         let (shared, listed) = (Arc::clone(&self.0), folder.clone());
         let names = blocking(move || listed.names(shared.publisher.durable())).await?;
-        if let Some(there) = names.find(entry.id()) {
-            let (shared, path) = (Arc::clone(&self.0), folder.entry(&there));
-            blocking(move || shared.publisher.sync_existing(&path)).await?;
+        let there = names.find(entry.id());
+        if let Some(there) = there
+            && self.is_whole(folder.entry(&there), entry.id()).await?
+        {
             return Ok(Appended { was_new: false });
         }
-        let record = RecordName { time: names.next_time(), id: *entry.id() };
+        if there.is_none() {
+            let (measured, entries) = (folder.clone(), names.visible.clone());
+            let bytes = blocking(move || measured.size(&entries)).await?;
+            if names.visible.len() >= KEY_ENTRIES || bytes >= KEY_BYTES {
+                return Err(StoreError::KeyFull { entries: names.visible.len(), bytes });
+            }
+        }
+        // A file under the name of this entry that does not hold it is healed by writing over it.
+        let time = there.map_or_else(|| names.next_time(), |there| there.time);
+        let record = RecordName { time, id: *entry.id() };
         let body = Bytes::copy_from_slice(entry.body().as_bytes());
         let _reservation = self.0.space.reserve(body.len() as u64, Purpose::Entry)?;
         if let Some((bytes, path)) = folder.key_file(key)
@@ -148,7 +163,19 @@ impl Directory {
         published?;
         let change = Change::Entry { key: key.clone(), record, digest: *entry.digest() };
         self.0.index.record(change);
-        Ok(Appended { was_new: true })
+        Ok(Appended { was_new: there.is_none() })
+    }
+
+    /// Whether the file holds the entry that its name says; if so it survives a power cut now.
+    async fn is_whole(&self, path: PathBuf, id: &EntryId) -> Result<bool, StoreError> {
+        let (shared, id) = (Arc::clone(&self.0), *id);
+        blocking(move || match folder::read_entry(&path)? {
+            Some(Ok(entry)) if *entry.id() == id => {
+                shared.publisher.sync_existing(&path).map(|()| true)
+            }
+            Some(_) | None => Ok(false),
+        })
+        .await
     }
 
     /// Hides an entry, also after archives are merged; a later append of the same entry lives.
@@ -191,6 +218,14 @@ impl Directory {
 impl Shared {
     fn folder(&self, key: &Key) -> KeyFolder {
         KeyFolder::of(&self.layout, &key.file_name())
+    }
+
+    /// The cached answer, if nothing was written since and it is fresh.
+    fn ready(&self, key: &Key) -> Option<Arc<Listing>> {
+        let written = self.shard(key).written.load(Ordering::Acquire);
+        let answer = self.answers.get(key)?;
+        let is_fresh = answer.written == written && answer.read_at.elapsed() < ANSWER_AGE;
+        is_fresh.then_some(answer.listing)
     }
 
     fn shard(&self, key: &Key) -> &Shard {
@@ -237,7 +272,11 @@ impl quick_cache::Weighter<Key, Answer> for AnswerWeight {
 
 const SHARDS: usize = 4096;
 const ANSWERS: usize = 10_000;
-const ANSWER_BYTES: u64 = 16 << 20;
+const ANSWER_BYTES: u64 = 64 << 20;
+/// How much may be under one key. Clients read a key's list whole, so what one of them puts there
+/// must not make it unreadable for the others.
+const KEY_ENTRIES: usize = 10_000;
+const KEY_BYTES: u64 = 16 << 20;
 /// Files may be copied into the archive while it serves; they show after this long.
 const ANSWER_AGE: Duration = Duration::from_secs(2);
 /// 128 bits of a SHA-512.

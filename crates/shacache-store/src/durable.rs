@@ -14,9 +14,9 @@
 //! second one may succeed without having written anything.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -116,9 +116,8 @@ impl Durable {
         }
         let outcome = outcome.and_then(|()| self.sync_file_system());
         if outcome.is_ok() {
-            let mut known = lock(&self.known);
             for (to, _) in &placed {
-                known.extend(self.folders_above(to).map(Path::to_owned));
+                self.remember(self.folders_above(to).map(Path::to_owned));
             }
         }
         self.settle(&placed, outcome)?;
@@ -216,7 +215,7 @@ impl Durable {
         let missing: Vec<&Path> =
             self.folders_above(path).take_while(|folder| !folder.is_dir()).collect();
         for folder in missing.into_iter().rev() {
-            match fs::create_dir(folder) {
+            match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
                 Ok(()) => {
                     lock(&self.known).remove(folder);
                 }
@@ -245,12 +244,17 @@ impl Durable {
             }
             folder = parent;
         }
+        self.remember(synced);
+        Ok(())
+    }
+
+    /// These folders' own names are on disk.
+    fn remember(&self, folders: impl IntoIterator<Item = PathBuf>) {
         let mut known = lock(&self.known);
         if known.len() > KNOWN_FOLDERS {
             known.clear();
         }
-        known.extend(synced);
-        Ok(())
+        known.extend(folders);
     }
 
     /// The folders of `path` below the root, innermost first.
@@ -305,8 +309,7 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Fault> {
         None => return Ok(()),
     };
     make_folder(parent)?;
-    let mut builder = fs::DirBuilder::new();
-    match std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE).create(folder) {
+    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(Fault::new("mkdir", folder, error)),

@@ -36,6 +36,14 @@ pub enum StoreError {
     /// The blob is banned.
     #[error("blob {0} is banned")]
     Banned(Box<Digest>),
+    /// The key has as many entries, or as many bytes of them, as it may have.
+    #[error("the key is full: {entries} entries of {bytes} bytes together")]
+    KeyFull {
+        /// Entries under it.
+        entries: usize,
+        /// Bytes of these.
+        bytes: u64,
+    },
     /// Too much of this kind of work is under way, or file descriptors ran out.
     #[error("busy; try again in {} s", retry_after.as_secs())]
     Busy {

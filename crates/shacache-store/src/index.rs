@@ -102,6 +102,11 @@ impl Index {
         self.send(Message::Change(change));
     }
 
+    /// Says that something may be missing, so that index and archive are compared.
+    pub(crate) fn reconsider(&self) {
+        self.state.lacks_things();
+    }
+
     /// Forgets everything. Changes recorded later stay.
     pub(crate) fn clear(&self) {
         self.send(Message::Clear);
@@ -172,8 +177,10 @@ impl Index {
         let failures = self.failures();
         let result = work.await?;
         self.flush().await;
-        let complete = self.failures() == failures;
-        self.state.complete.store(complete, Ordering::Release);
+        self.state.complete.store(true, Ordering::SeqCst);
+        if self.state.failures.load(Ordering::SeqCst) != failures {
+            self.state.complete.store(false, Ordering::SeqCst);
+        }
         Ok(result)
     }
 
@@ -219,6 +226,14 @@ impl Index {
             // A writer that is gone has said so, and the next start reconciles.
             let _ = messages.send(message);
         }
+    }
+}
+
+impl State {
+    fn lacks_things(&self) {
+        self.failures.fetch_add(1, Ordering::SeqCst);
+        self.complete.store(false, Ordering::SeqCst);
+        self.stale.notify_one();
     }
 }
 

@@ -86,7 +86,7 @@ struct Shared {
     reindexer: Reindexer,
     verifier: Arc<Verifier>,
     /// One check at a time.
-    checking: tokio::sync::Mutex<()>,
+    checking: Arc<tokio::sync::Mutex<()>>,
     /// One walk over the archive at a time.
     walking: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
@@ -162,7 +162,7 @@ impl Store {
             directory,
             reindexer,
             verifier,
-            checking: tokio::sync::Mutex::default(),
+            checking: Arc::default(),
             walking: tokio::sync::Mutex::default(),
             stop,
             aliases: Mutex::new(Some(aliases)),
@@ -235,8 +235,8 @@ impl Store {
         options: VerifyOptions,
         go_on: impl FnMut(&Report) -> bool + Send + 'static,
     ) -> Result<Report, StoreError> {
-        let _checking = self.0.checking.lock().await;
-        self.0.verifier.verify(options, go_on).await
+        let checking = Arc::clone(&self.0.checking).lock_owned().await;
+        self.0.verifier.verify(checking, options, go_on).await
     }
 
     /// Checks, at most so fast, the part of the archive whose check is longest ago; damage moves to
@@ -245,8 +245,8 @@ impl Store {
     /// # Errors
     /// As [`Store::verify`].
     pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Report, StoreError> {
-        let _checking = self.0.checking.lock().await;
-        self.0.verifier.scrub(bytes_per_second).await
+        let checking = Arc::clone(&self.0.checking).lock_owned().await;
+        self.0.verifier.scrub(checking, bytes_per_second).await
     }
 
     /// How long ago the part of the archive was checked whose check is longest ago; `None` when
@@ -313,7 +313,11 @@ impl Store {
         {
             tracing::error!(%error, "the comparison of index and archive had panicked");
         }
+        // Whoever reads or checks a whole blob notices, and leaves.
+        self.0.blobs.stop();
         self.0.publisher.close_gate().await;
+        let _checking = self.0.checking.lock().await;
+        let _walking = self.0.walking.lock().await;
         let shared = Arc::clone(&self.0);
         blocking::blocking(move || shared.close()).await
     }

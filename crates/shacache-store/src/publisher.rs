@@ -31,7 +31,7 @@ pub(crate) struct Publisher {
 struct Job {
     bytes: Bytes,
     to: PathBuf,
-    reply: oneshot::Sender<Result<Published, Fault>>,
+    reply: oneshot::Sender<Result<Published, StoreError>>,
 }
 
 impl Publisher {
@@ -86,7 +86,7 @@ impl Publisher {
             Some(queue) => queue.send(Job { bytes, to, reply }).map_err(|_| StoreError::Closed)?,
             None => return Err(StoreError::Closed),
         }
-        Ok(answer.await.map_err(|_| StoreError::Closed)??)
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Publishes a file that is written already. Blocking.
@@ -131,12 +131,16 @@ fn publish_all(durable: &Durable, health: &HealthSwitch, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut waiting = vec![first];
         waiting.extend(jobs.try_iter().take(GROUP_MAX - 1));
-        if waiting.len() >= GROUP_MIN {
+        if waiting.len() >= GROUP_MIN && health.check().is_ok() {
             publish_group(durable, health, waiting);
         } else {
             for job in waiting {
-                let result = publish_one(durable, &job);
-                reply(health, job, result);
+                // What waited behind a failed sync must not go on as if nothing had happened.
+                let result = health.check().and_then(|()| {
+                    let published = publish_one(durable, &job);
+                    Ok(published.inspect_err(|fault| health.judge(fault))?)
+                });
+                reply(job, result);
             }
         }
     }
@@ -161,21 +165,18 @@ fn publish_group(durable: &Durable, health: &HealthSwitch, jobs: Vec<Job>) {
         });
         file_of_job.push(at);
     }
-    let result = durable.publish_group(&files);
+    let result = durable.publish_group(&files).inspect_err(|fault| health.judge(fault));
     drop(files);
     for (job, at) in jobs.into_iter().zip(file_of_job) {
         let own = match &result {
             Ok(published) => Ok(published[at]),
-            Err(fault) => Err(fault.clone()),
+            Err(fault) => Err(fault.clone().into()),
         };
-        reply(health, job, own);
+        reply(job, own);
     }
 }
 
-fn reply(health: &HealthSwitch, job: Job, result: Result<Published, Fault>) {
-    if let Err(fault) = &result {
-        health.judge(fault);
-    }
+fn reply(job: Job, result: Result<Published, StoreError>) {
     // Whoever waited may have hung up since; the file stays published.
     let _ = job.reply.send(result);
 }

@@ -59,12 +59,14 @@ impl Reindexer {
         self.forget_absent_blobs().await?;
         for folder in folders(self.layout.blobs()).await? {
             for folder in folders(folder).await? {
+                self.blobs.check_running()?;
                 self.walk_blobs(folder, &mut found).await?;
             }
         }
         self.index.record(Change::EntriesBegin);
         for folder in folders(self.layout.entries()).await? {
             for folder in folders(folder).await? {
+                self.blobs.check_running()?;
                 self.walk_entries(folder, &mut found).await?;
             }
         }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
 
 pub use self::finding::{Code, Finding};
 pub(crate) use self::pace::Pace;
@@ -103,20 +104,23 @@ impl Verifier {
     /// with `false` the check ends, to be resumed later.
     pub(crate) async fn verify(
         self: &Arc<Self>,
+        checking: OwnedMutexGuard<()>,
         options: VerifyOptions,
         go_on: impl FnMut(&Report) -> bool + Send + 'static,
     ) -> Result<Report, StoreError> {
         let verifier = Arc::clone(self);
-        self.on_own_thread(async move { verifier.check(&options, go_on).await }).await
+        self.on_own_thread(checking, async move { verifier.check(&options, go_on).await }).await
     }
 
     /// Checks the unit whose check is longest ago.
     pub(crate) async fn scrub(
         self: &Arc<Self>,
+        checking: OwnedMutexGuard<()>,
         bytes_per_second: Option<u64>,
     ) -> Result<Report, StoreError> {
         let verifier = Arc::clone(self);
-        self.on_own_thread(async move { verifier.check_oldest(bytes_per_second).await }).await
+        let work = async move { verifier.check_oldest(bytes_per_second).await };
+        self.on_own_thread(checking, work).await
     }
 
     /// When the unit was checked whose check is longest ago; `None` when one never was.
@@ -124,9 +128,11 @@ impl Verifier {
         self.state().oldest().1
     }
 
-    /// Hashing and throttling block: they get a thread, and one of low priority.
+    /// Hashing and throttling block: they get a thread, and one of low priority. The guard is held
+    /// until the thread ends, also when nobody waits for it any more.
     async fn on_own_thread(
         &self,
+        checking: OwnedMutexGuard<()>,
         work: impl Future<Output = Result<Report, StoreError>> + Send + 'static,
     ) -> Result<Report, StoreError> {
         let runtime = Handle::current();
@@ -137,6 +143,7 @@ impl Verifier {
                 crate::blob::aliases::lower_priority();
                 // Whoever asked may have gone; what was found is in the log too.
                 let _ = reply.send(runtime.block_on(work));
+                drop(checking);
             })
             .map_err(Fault::at("spawn", self.layout.data()))?;
         report.await.map_err(|_| StoreError::Closed)?
@@ -161,6 +168,7 @@ impl Verifier {
                 self.save().await;
                 return Ok(report);
             }
+            self.blobs.check_running()?;
             tree.check_unit(unit, &mut pace, &mut report).await?;
             self.state().checked(unit, Timestamp::now());
             if saved.elapsed() > SAVE_INTERVAL {

@@ -22,9 +22,9 @@ pub struct Incoming {
     announced_bytes: Option<u64>,
     received_bytes: u64,
     reservation: Reservation,
-    /// Received, and in no spool yet.
-    gathered: Vec<Bytes>,
-    gathered_bytes: usize,
+    /// Received, and in no spool yet. Copied together: a piece of one byte may hold on to a buffer
+    /// of many thousand.
+    gathered: BytesMut,
     spool: Spool,
 }
 
@@ -67,8 +67,7 @@ impl Incoming {
             announced_bytes,
             received_bytes: 0,
             reservation,
-            gathered: Vec::new(),
-            gathered_bytes: 0,
+            gathered: BytesMut::new(),
             spool: Spool::Unused,
         })
     }
@@ -87,10 +86,8 @@ impl Incoming {
             Some(_) => {}
             None => self.reservation.grow(length)?,
         }
-        self.gathered_bytes += bytes.len();
-        self.gathered.push(bytes);
-        let in_memory = matches!(self.spool, Spool::Unused) && self.gathered_bytes <= CHUNK_BYTES;
-        if !in_memory && self.gathered_bytes >= BATCH_BYTES {
+        self.gathered.extend_from_slice(&bytes);
+        if !self.is_in_memory() && self.gathered.len() >= BATCH_BYTES {
             self.spool_gathered().await?;
         }
         Ok(())
@@ -115,8 +112,7 @@ impl Incoming {
             let found = self.received_bytes;
             return Err(StoreError::WrongLength { expected: announced, found });
         }
-        let in_memory = matches!(self.spool, Spool::Unused) && self.gathered_bytes <= CHUNK_BYTES;
-        let (digest, sums, published) = if in_memory {
+        let (digest, sums, published) = if self.is_in_memory() {
             self.commit_from_memory(expected).await?
         } else {
             self.commit_spooled(expected).await?
@@ -130,7 +126,7 @@ impl Incoming {
         &mut self,
         expected: Option<&Digest>,
     ) -> Result<(Digest, Sums, Published), StoreError> {
-        let bytes = join(std::mem::take(&mut self.gathered));
+        let bytes = std::mem::take(&mut self.gathered).freeze();
         let digest = Digest::of(&bytes);
         self.accept(&digest, expected).await?;
         let sums = Sums::of(&bytes);
@@ -148,10 +144,21 @@ impl Incoming {
             return Err(StoreError::Closed);
         };
         let digest = hasher.finish();
-        self.accept(&digest, expected).await?;
+        if let Err(refusal) = self.accept(&digest, expected).await {
+            // Deleting a large file takes its time.
+            return blocking(move || {
+                drop(file);
+                Err(refusal)
+            })
+            .await;
+        }
         let (shared, to) = (Arc::clone(&self.shared), self.shared.layout.blob(&digest));
         let published = blocking(move || shared.publisher.publish_temporary(file, &to)).await?;
         Ok((digest, summer.finish(), published))
+    }
+
+    fn is_in_memory(&self) -> bool {
+        matches!(self.spool, Spool::Unused) && self.gathered.len() <= CHUNK_BYTES
     }
 
     /// Whether a blob with this digest may be published.
@@ -170,9 +177,9 @@ impl Incoming {
 
     /// Has what was gathered written, once what was gathered before is.
     async fn spool_gathered(&mut self) -> Result<(), StoreError> {
-        let pieces = std::mem::take(&mut self.gathered);
+        let bytes = std::mem::take(&mut self.gathered);
         let earlier = self.idle_spool().await?;
-        self.reservation.used(std::mem::take(&mut self.gathered_bytes) as u64);
+        self.reservation.used(bytes.len() as u64);
         let shared = Arc::clone(&self.shared);
         self.spool = Spool::Busy(tokio::task::spawn_blocking(move || {
             let mut spooled = match earlier {
@@ -183,11 +190,9 @@ impl Incoming {
                     summer: Summer::default(),
                 },
             };
-            for piece in pieces {
-                spooled.hasher.update(&piece);
-                spooled.summer.update(&piece);
-                shared.publisher.write(&mut spooled.file, &piece)?;
-            }
+            spooled.hasher.update(&bytes);
+            spooled.summer.update(&bytes);
+            shared.publisher.write(&mut spooled.file, &bytes)?;
             Ok(spooled)
         }));
         Ok(())
@@ -221,17 +226,6 @@ impl Stored {
     pub fn was_new(&self) -> bool {
         self.was_new
     }
-}
-
-fn join(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() == 1 {
-        return pieces.remove(0);
-    }
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces {
-        joined.extend_from_slice(&piece);
-    }
-    joined.freeze()
 }
 
 /// How much is gathered before it is handed to the thread that writes.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ enum Outcome {
     Whole(Arc<Sums>),
     Damaged,
     Failed(Fault),
+    /// The store is being closed.
+    Stopped,
 }
 
 impl Default for WholeReads {
@@ -52,7 +55,7 @@ impl Blob {
     /// Reads the whole blob: the sums when its bytes are those that its name says, quarantine
     /// otherwise.
     pub(super) async fn recheck(&self) -> Result<Arc<Sums>, StoreError> {
-        let mut outcome = self.shared.whole_read(self);
+        let mut outcome = self.shared.whole_read(self)?;
         let waited = tokio::time::timeout(PATIENCE, outcome.wait_for(Option::is_some)).await;
         let ended = match waited {
             Ok(Ok(outcome)) => outcome.clone(),
@@ -62,6 +65,7 @@ impl Blob {
         match ended {
             Some(Outcome::Whole(sums)) => Ok(sums),
             Some(Outcome::Failed(fault)) => Err(fault.into()),
+            Some(Outcome::Stopped) => Err(StoreError::Closed),
             Some(Outcome::Damaged) | None => Err(StoreError::Damaged(Box::new(self.digest))),
         }
     }
@@ -69,10 +73,16 @@ impl Blob {
 
 impl Shared {
     /// Joins the read of this blob that is under way, or begins one.
-    fn whole_read(self: &Arc<Self>, blob: &Blob) -> watch::Receiver<Option<Outcome>> {
+    fn whole_read(
+        self: &Arc<Self>,
+        blob: &Blob,
+    ) -> Result<watch::Receiver<Option<Outcome>>, StoreError> {
         let mut running = self.whole_reads.running();
         if let Some(outcome) = running.get(&blob.digest) {
-            return outcome.clone();
+            return Ok(outcome.clone());
+        }
+        if running.len() >= WAITING {
+            return Err(StoreError::Busy { retry_after: RETRY_AFTER });
         }
         let (report, outcome) = watch::channel(None);
         running.insert(blob.digest, outcome.clone());
@@ -83,30 +93,29 @@ impl Shared {
             // Everybody who waited may have gone.
             let _ = report.send(Some(ended));
         });
-        outcome
+        Ok(outcome)
     }
 
     async fn read_whole(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) -> Outcome {
         // The semaphore is never closed; without a permit the read happens all the same.
         let _permit = self.whole_reads.permits.acquire().await.ok();
-        let (path, open) = (self.layout.blob(digest), Arc::clone(file));
-        let read = blocking(move || Ok::<_, StoreError>(hash(&open, &path, |_| {}))).await;
-        match read {
-            Ok(Ok((found, sums))) if found == *digest => {
+        let (shared, path, open) = (Arc::clone(self), self.layout.blob(digest), Arc::clone(file));
+        let read = blocking(move || {
+            Ok::<_, StoreError>(hash(&open, &path, |_| shared.stopping.load(Ordering::Acquire)))
+        });
+        match read.await {
+            Ok(Ok(Some((found, sums)))) if found == *digest => {
                 let sums = Arc::new(sums);
                 self.know(digest, &sums);
                 Outcome::Whole(sums)
             }
-            Ok(Ok(_)) => {
+            Ok(Ok(Some(_))) => {
                 let _place = self.quarantine(digest, file).await;
                 Outcome::Damaged
             }
             Ok(Err(fault)) => Outcome::Failed(fault),
-            Err(_) => Outcome::Failed(Fault::new(
-                "read",
-                &self.layout.blob(digest),
-                std::io::Error::from(std::io::ErrorKind::Interrupted),
-            )),
+            // The runtime refuses blocking work only when it ends.
+            Ok(Ok(None)) | Err(_) => Outcome::Stopped,
         }
     }
 }
@@ -133,7 +142,13 @@ impl BlobStore {
             return Ok(Checked::Absent);
         };
         let file = Arc::new(file);
-        let (found, sums) = hash(&file, &path, |read| std::thread::sleep(pace.pause_after(read)))?;
+        let hashed = hash(&file, &path, |read| {
+            std::thread::sleep(pace.pause_after(read));
+            self.0.stopping.load(Ordering::Acquire)
+        })?;
+        let Some((found, sums)) = hashed else {
+            return Err(StoreError::Closed);
+        };
         if found != *digest {
             let place = match quarantine {
                 true => self.0.quarantine(digest, &file).await,
@@ -151,19 +166,20 @@ impl BlobStore {
     }
 }
 
-/// Digest and sums of all that is in the file; `after_read` is told of every piece.
+/// Digest and sums of all that is in the file; `stop_after` is told of every piece, and with `true`
+/// ends the work without a result.
 fn hash(
     file: &File,
     path: &Path,
-    mut after_read: impl FnMut(u64),
-) -> Result<(Digest, Sums), Fault> {
+    mut stop_after: impl FnMut(u64) -> bool,
+) -> Result<Option<(Digest, Sums)>, Fault> {
     let mut hasher = Hasher::new();
     let mut summer = Summer::default();
     let mut buffer = vec![0; 4 * CHUNK_BYTES];
     let mut offset = 0;
     loop {
         let read = match file.read_at(&mut buffer, offset) {
-            Ok(0) => return Ok((hasher.finish(), summer.finish())),
+            Ok(0) => return Ok(Some((hasher.finish(), summer.finish()))),
             Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Fault::new("read", path, error)),
@@ -171,11 +187,15 @@ fn hash(
         hasher.update(&buffer[..read]);
         summer.update(&buffer[..read]);
         offset += read as u64;
-        after_read(read as u64);
+        if stop_after(read as u64) {
+            return Ok(None);
+        }
     }
 }
 
 const AT_ONCE: usize = 2;
+/// How many more may wait, each with a file open.
+const WAITING: usize = 64;
 /// How long a request waits for the sums before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(40);
 const RETRY_AFTER: Duration = Duration::from_secs(10);

@@ -69,6 +69,20 @@ impl KeyFolder {
         self.name_is_digest.then(|| (bytes, self.entries.join(KEY_FILE)))
     }
 
+    /// Bytes of these entries together. Blocking.
+    pub(crate) fn size(&self, entries: &[RecordName]) -> Result<u64, Fault> {
+        let mut bytes = 0;
+        for record in entries {
+            let path = self.entry(record);
+            match fs::symlink_metadata(&path) {
+                Ok(found) => bytes += found.len(),
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(Fault::new("stat", &path, error)),
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Reads the names. Blocking.
     pub(crate) fn names(&self, durable: &Durable) -> Result<Names, Fault> {
         let mut names = Names::default();

@@ -126,7 +126,7 @@ impl Writer {
             Err(error) if is_damage(&error) => self.replace(&error.to_string()),
             Err(error) => {
                 tracing::warn!(%error, "the index was not written");
-                self.lacks_things();
+                self.state.lacks_things();
             }
         }
     }
@@ -149,13 +149,7 @@ impl Writer {
             Err(error) => tracing::error!(error = %Chain(&error), "no index can be made"),
         }
         self.state.generation.fetch_add(1, Ordering::AcqRel);
-        self.lacks_things();
-    }
-
-    fn lacks_things(&self) {
-        self.state.failures.fetch_add(1, Ordering::AcqRel);
-        self.state.complete.store(false, Ordering::Release);
-        self.state.stale.notify_one();
+        self.state.lacks_things();
     }
 }
 

@@ -133,6 +133,7 @@ impl Tree<'_> {
             }
             // Collected or replaced since its name was read.
             Ok(Checked::Absent) => {}
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => {
                 let detail = Chain(&error).to_string();
                 report.add(self.finding(Code::Unreadable, &item, &detail, None));

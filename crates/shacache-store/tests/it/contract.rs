@@ -35,6 +35,7 @@ each_kind! {
     blobs::any_range_comes_back,
     blobs::the_same_bytes_are_one_blob,
     blobs::many_at_once_are_all_kept,
+    blobs::a_blob_once_seen_stays,
     blobs::an_unknown_digest_is_a_miss,
     blobs::other_lengths_than_announced_are_refused,
     blobs::another_digest_than_expected_is_refused,
@@ -51,4 +52,5 @@ each_kind! {
     directory::many_writers_lose_nothing,
     directory::a_removed_entry_is_hidden_until_it_is_put_again,
     directory::the_tag_changes_with_the_list,
+    directory::a_full_key_takes_no_more,
 }

@@ -123,6 +123,27 @@ async fn wrong_checksums_in_the_index_condemn_no_blob() {
 }
 
 #[tokio::test]
+async fn putting_an_entry_again_heals_its_file() {
+    let mut subject = Subject::new(Between::Nothing);
+    let key = key("torn");
+    let whole = entry(&Digest::of(b""), "whole");
+    subject.store().directory().append(&key, whole.clone()).await.expect("added");
+    let folder = subject.key_path(&key);
+    let file = fs::read_dir(&folder).expect("listed").next().expect("one").expect("listed").path();
+    for torn in [&b""[..], b"[\"{", b"[\"{}\", \"\"]"] {
+        fs::write(&file, torn).expect("written");
+        subject.close().await;
+        subject.open();
+        assert_eq!(subject.listed(&key).await, None);
+        subject.store().directory().append(&key, whole.clone()).await.expect("added");
+        let listed = subject.listed(&key).await.expect("the entry");
+        assert_eq!(listed, [(whole.metadata_text().to_owned(), String::new())]);
+        assert_eq!(fs::read_to_string(&file).expect("read"), whole.body());
+    }
+    subject.close().await;
+}
+
+#[tokio::test]
 async fn what_is_no_entry_is_skipped_and_the_others_listed() {
     let mut subject = Subject::new(Between::Nothing);
     let key = key("mixed");

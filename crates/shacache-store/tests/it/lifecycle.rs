@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use shacache_core::digest::Digest;
 use shacache_store::error::StoreError;
+use shacache_store::verify::{Subset, VerifyOptions};
 use shacache_store::{Health, Reindexed};
 
 use crate::subject::{Between, Subject, entry, key, some_bytes};
@@ -29,6 +30,47 @@ async fn another_format_is_refused_in_one_line() {
     let refused = subject.try_open().expect_err("format 2 is not known").to_string();
     assert!(refused.ends_with("archive/VERSION: archive format \"2\", this version reads 1"));
     assert!(!refused.contains('\n'));
+}
+
+#[tokio::test]
+async fn an_archive_that_lost_its_version_is_refused() {
+    let mut subject = Subject::new(Between::Nothing);
+    subject.upload(b"some bytes").await.expect("stored");
+    subject.close().await;
+    fs::remove_file(subject.data().join("archive/VERSION")).expect("removed");
+    let refused = subject.try_open();
+    assert!(matches!(refused, Err(StoreError::Format { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_waits_for_no_long_read() {
+    let mut subject = Subject::new(Between::Nothing);
+    let digest = Digest::of(b"nobody reads all of it");
+    let path = subject.blob_path(&digest);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    // Sparse: reading it takes minutes and no space.
+    let file = fs::File::create(&path).expect("made");
+    file.set_len(1 << 40).expect("sparse");
+    let blob = subject.store().blobs().get(&digest).await.expect("read").expect("there");
+    let reading = tokio::spawn(async move { blob.read(1..2).await.map(drop) });
+    let checking = {
+        let store = subject.store().clone();
+        let options = VerifyOptions {
+            subset: Subset::WHOLE,
+            resume: false,
+            dry_run: false,
+            bytes_per_second: None,
+        };
+        tokio::spawn(async move { store.verify(options, |_| true).await })
+    };
+    let begun = Instant::now();
+    subject.close().await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let read = reading.await.expect("no panic");
+    assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
+    let checked = checking.await.expect("no panic");
+    assert!(matches!(checked, Err(StoreError::Closed)), "{checked:?}");
+    assert!(path.exists(), "a read that was cut off condemns nothing");
 }
 
 #[tokio::test]
@@ -66,6 +108,8 @@ async fn leftovers_in_tmp_are_removed_at_start() {
     let mut subject = Subject::new(Between::Nothing);
     subject.close().await;
     fs::write(subject.data().join("tmp/17"), "half a blob").expect("written");
+    fs::create_dir_all(subject.data().join("tmp/a/b")).expect("made");
+    fs::write(subject.data().join("tmp/a/b/c"), "by hand").expect("written");
     subject.open();
     assert_eq!(subject.files_below("tmp"), 0);
     subject.close().await;

@@ -85,6 +85,36 @@ pub(crate) async fn many_at_once_are_all_kept(subject: &mut Subject) {
     assert_eq!(subject.files_below("tmp"), 0);
 }
 
+pub(crate) async fn a_blob_once_seen_stays(subject: &mut Subject) {
+    for number in 0..30 {
+        let size = if number % 2 == 0 { 10 } else { 2 * CHUNK };
+        let bytes = some_bytes(1000 + number, size);
+        let digest = Digest::of(&bytes);
+        let blobs = subject.store().blobs().clone();
+        let watchers: Vec<_> = (0..3)
+            .map(|_| {
+                let blobs = blobs.clone();
+                tokio::spawn(async move {
+                    while blobs.get(&digest).await?.is_none() {
+                        tokio::task::yield_now().await;
+                    }
+                    // What one answer showed no later one may deny, a sync under way or not.
+                    for _ in 0..50 {
+                        assert!(blobs.get(&digest).await?.is_some());
+                        tokio::task::yield_now().await;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .collect();
+        subject.upload(&bytes).await.expect("stored");
+        for watcher in watchers {
+            watcher.await.expect("no panic").expect("read");
+        }
+    }
+    subject.step().await;
+}
+
 pub(crate) async fn an_unknown_digest_is_a_miss(subject: &mut Subject) {
     let digest = Digest::of(b"nobody has this");
     assert!(subject.store().blobs().get(&digest).await.expect("read").is_none());

@@ -175,3 +175,25 @@ pub(crate) async fn the_tag_changes_with_the_list(subject: &mut Subject) {
         assert!(tags.insert(tag));
     }
 }
+
+pub(crate) async fn a_full_key_takes_no_more(subject: &mut Subject) {
+    let full = key("full");
+    let large = "x".repeat(60_000);
+    let mut taken = 0;
+    let refused = loop {
+        let entry = entry(&Digest::of(b""), &format!("{taken}{large}"));
+        match subject.store().directory().append(&full, entry).await {
+            Ok(_) => taken += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refused, StoreError::KeyFull { .. }), "{refused:?}");
+    assert_eq!(taken, (16 << 20) / 60_000);
+    subject.step().await;
+    // What is there is listed, what is there may be put again, and other keys are not concerned.
+    assert_eq!(subject.listed(&full).await.expect("entries").len(), taken);
+    let again = entry(&Digest::of(b""), &format!("0{large}"));
+    assert!(!subject.store().directory().append(&full, again).await.expect("there").was_new);
+    let other = entry(&Digest::of(b""), "small");
+    subject.store().directory().append(&key("other"), other).await.expect("added");
+}
