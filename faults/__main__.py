@@ -23,8 +23,6 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="only tests whose name contains it")
     arguments = parser.parse_args()
     tier.LONG = arguments.long
-    # Ending by signal unwinds like an error, so that every mount and process is cleaned up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     if os.geteuid() != 0:
         sys.exit("root rights are needed: the tests mount file systems and trace system calls")
     # A power cut is simulated on disks whose images lie in memory: nothing here needs a real disk.
@@ -35,6 +33,8 @@ def main():
     if not tests:
         sys.exit("no such test")
     result = Report()
+    # Mounts and processes are cleaned up then, too.
+    signal.signal(signal.SIGTERM, result.terminate)
     unittest.TestSuite(tests).run(result)
     return result.finish()
 

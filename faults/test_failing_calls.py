@@ -39,6 +39,7 @@ ERRORS = {
 }
 WRITE_ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EINTR"]
 AT_START = ["openat", "mkdir", "fsync", "rename", "unlink", "syncfs", "getdents64", "pwrite64"]
+SYNCS = ["fsync", "syncfs"]
 SHORTAGES = ["ENOSPC", "EDQUOT", "EMFILE"]
 
 
@@ -65,7 +66,7 @@ class FailingCalls(FaultTest):
             with traced:
                 acknowledged, statuses = load(server)
             injected = sum(call.injected for call in traced.calls())
-            self.check(server, acknowledged, statuses, error, injected)
+            self.check(server, acknowledged, statuses, call, error, injected)
 
     def test_each_write(self):
         shim = self.build_shim()
@@ -77,14 +78,14 @@ class FailingCalls(FaultTest):
                         acknowledged, statuses = load(server)
                         refused = statuses.count(507) + statuses.count(503)
                         self.assertEqual(refused > 0, error != "EINTR", statuses)
-                        self.check(server, acknowledged, statuses, error, 1)
+                        self.check(server, acknowledged, statuses, "write", error, 1)
 
     def test_every_write_is_cut_in_half(self):
         server = self.prepared_server(self.build_shim(), 0, 0)
         with server:
             acknowledged, statuses = load(server)
             self.assertEqual(set(statuses), {201})
-            self.check(server, acknowledged, statuses, "EINTR", 0)
+            self.check(server, acknowledged, statuses, "write", "EINTR", 0)
 
     def test_at_start(self):
         """A start that cannot succeed says why in one line; the next one finds everything."""
@@ -138,7 +139,7 @@ class FailingCalls(FaultTest):
         )
         return shim
 
-    def check(self, server, acknowledged, statuses, error, injected):
+    def check(self, server, acknowledged, statuses, call, error, injected):
         self.counts["cases"] += 1
         self.counts["failed calls"] += injected
         self.counts["acknowledged"] += acknowledged.count()
@@ -151,6 +152,9 @@ class FailingCalls(FaultTest):
         ready = request(server, "GET", "/readyz").status
         if error in SHORTAGES:
             self.assertEqual(ready, 200, "a shortage is over when it is over")
+        elif call in SYNCS and len(statuses) > statuses.count(201):
+            self.assertEqual(ready, 503, "after a failed sync nothing is taken any more")
+            self.counts["read-only after a failed sync"] += 1
         server.kill()
         with Shacached(server.data) as undisturbed:
             self.assertEqual(acknowledged.lost(undisturbed), [])

@@ -20,13 +20,12 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="only tests whose name contains it")
     arguments = parser.parse_args()
     tier.LONG = arguments.long
-    # Ending by signal unwinds like an error, so that every server and folder is cleaned up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
     tests = list(chosen_tests(arguments.names))
     if not tests:
         sys.exit("no such test")
     result = Report()
+    signal.signal(signal.SIGTERM, result.terminate)
     unittest.TestSuite(tests).run(result)
     return result.finish()
 
@@ -56,6 +55,13 @@ class Report(unittest.TestResult):
         self.started_at = 0.0
         self.passed_count = 0
         self.failed_count = 0
+
+    def terminate(self, *_):
+        """For SIGTERM: fails the test that runs, so that its servers and folders are cleaned up, and
+        starts no other. An exit alone would be taken for a failure like any other."""
+        self.failfast = True
+        self.stop()
+        sys.exit("terminated")
 
     def startTest(self, test):
         super().startTest(test)
