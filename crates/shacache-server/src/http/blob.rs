@@ -4,20 +4,18 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method};
 use shacache_core::digest::{AnyDigest, Digest};
-use shacache_core::wire::{self, BLOB_MEDIA_TYPE, TEXT_MEDIA_TYPE};
+use shacache_core::wire::BLOB_MEDIA_TYPE;
 use shacache_store::blob::{Blob, Resolved, Stored};
 
 use self::answer::BlobAnswer;
 use self::body::BlobBody;
-use super::Mount;
 use super::condition::Condition;
 use super::error::Failure;
-use super::range::Selection;
 use super::target::{BlobName, UploadName};
 use super::write::WriteBody;
+use super::{Mount, range};
 use crate::metrics::Route;
 
 mod answer;
@@ -32,25 +30,18 @@ pub(crate) async fn get(
 ) -> Result<Response, Failure> {
     let blob = find(&mount, &name).await?.ok_or(Failure::NoBlob)?;
     let size = blob.size();
-    let answer = BlobAnswer::new(&mount.path, &name, blob.digest());
-    match Condition::evaluate(&headers, answer.tag())? {
-        Condition::NotModified => return Ok(answer.not_modified()),
-        Condition::Met => {}
+    let answer = BlobAnswer::new(&mount.path, &name, &blob);
+    if Condition::evaluate(&headers, answer.tag())? == Condition::NotModified {
+        return Ok(answer.not_modified());
     }
-    let selection = Selection::of(&method, &headers, answer.tag(), size)
+    let part = range::requested(&method, &headers, answer.tag(), size)
         .map_err(|source| Failure::Range { source, size })?;
     if method == Method::HEAD {
-        return Ok(answer.whole(size, Body::empty()));
+        return Ok(answer.bytes(part, Body::empty()));
     }
-    match selection {
-        Selection::Whole => {
-            Ok(answer.whole(size, BlobBody::read(mount.app.metrics(), blob, 0..size).await?))
-        }
-        Selection::Part(part) => {
-            let body = BlobBody::read(mount.app.metrics(), blob, part.clone()).await?;
-            Ok(answer.part(&part, size, body))
-        }
-    }
+    let wanted = part.clone().unwrap_or(0..size);
+    let body = BlobBody::read(mount.app.metrics(), blob, wanted).await?;
+    Ok(answer.bytes(part, body))
 }
 
 /// `POST` of new bytes; `PUT` to the same place is the older verb for it.
@@ -59,7 +50,7 @@ pub(crate) async fn post(
     request: Request,
 ) -> Result<Response, Failure> {
     let stored = store(&mount, Route::Blobs, request, None).await?;
-    Ok(created(&mount, &stored))
+    Ok(answer::stored(&mount.path, &stored))
 }
 
 /// `PUT` under the digest that the bytes must have.
@@ -69,7 +60,7 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response, Failure> {
     let stored = store(&mount, Route::Blob, request, Some(&digest)).await?;
-    Ok(created(&mount, &stored))
+    Ok(answer::stored(&mount.path, &stored))
 }
 
 async fn find(mount: &Mount, name: &AnyDigest) -> Result<Option<Blob>, Failure> {
@@ -101,20 +92,4 @@ async fn store(
     let stored = incoming.commit(expected).await?;
     mount.app.metrics().received(&method, route, stored.size());
     Ok(stored)
-}
-
-/// The body is exactly the digest, without a line end: the clients in the field compare bytes.
-fn created(mount: &Mount, stored: &Stored) -> Response {
-    let digest = stored.digest().to_string();
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::CREATED;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_MEDIA_TYPE));
-    if let Ok(location) =
-        HeaderValue::try_from(wire::blob_path(mount.path.as_str(), stored.digest()))
-    {
-        headers.insert(LOCATION, location);
-    }
-    *response.body_mut() = Body::from(digest);
-    response
 }

@@ -11,48 +11,38 @@ use http::{HeaderMap, Method};
 
 use super::condition::range_applies;
 
-/// The part to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selection {
-    /// Everything: 200.
-    Whole,
-    /// These bytes, at least one and none past the end: 206.
-    Part(Range<u64>),
-}
-
-impl Selection {
-    /// Decides for something of `size` bytes whose strong entity tag is `tag` (without quotes).
-    ///
-    /// # Errors
-    /// When the range is malformed or lies outside: 416.
-    pub(crate) fn of(
-        method: &Method,
-        headers: &HeaderMap,
-        tag: &str,
-        size: u64,
-    ) -> Result<Self, RangeError> {
-        // A range means something for GET only (§14.2).
-        if *method != Method::GET || !range_applies(headers, tag) {
-            return Ok(Self::Whole);
-        }
-        let mut values = headers.get_all(RANGE).iter();
-        let Some(value) = values.next() else { return Ok(Self::Whole) };
-        if values.next().is_some() {
-            return Err(RangeError::Malformed);
-        }
-        let Some(set) = byte_ranges(value.as_bytes())? else { return Ok(Self::Whole) };
-        let mut ranges = set.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        let ranges: Vec<ByteRange> = ranges
-            .by_ref()
-            // Empty members of a list are to be accepted (§5.6.1.2).
-            .filter(|range| !range.is_empty())
-            .map(ByteRange::read)
-            .collect::<Result<_, _>>()?;
-        match ranges.as_slice() {
-            [] => Err(RangeError::Malformed),
-            [range] => range.within(size),
-            _ => Ok(Self::Whole),
-        }
+/// The bytes that a request asks for, out of `size` whose strong entity tag is `tag` (without its
+/// quotes): at least one and none past the end. `None` for all of them.
+///
+/// # Errors
+/// When the range is malformed or lies outside: 416.
+pub(crate) fn requested(
+    method: &Method,
+    headers: &HeaderMap,
+    tag: &str,
+    size: u64,
+) -> Result<Option<Range<u64>>, RangeError> {
+    // A range means something for GET only (§14.2).
+    if *method != Method::GET || !range_applies(headers, tag) {
+        return Ok(None);
+    }
+    let mut values = headers.get_all(RANGE).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(RangeError::Malformed);
+    }
+    let Some(set) = byte_ranges(value.as_bytes())? else { return Ok(None) };
+    let ranges: Vec<ByteRange> = set
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        // Empty members of a list are to be accepted (§5.6.1.2).
+        .filter(|range| !range.is_empty())
+        .map(ByteRange::read)
+        .collect::<Result<_, _>>()?;
+    match ranges.as_slice() {
+        [] => Err(RangeError::Malformed),
+        [range] => range.within(size),
+        _ => Ok(None),
     }
 }
 
@@ -100,19 +90,19 @@ impl ByteRange {
     }
 
     /// What of it lies within `size` bytes.
-    fn within(&self, size: u64) -> Result<Selection, RangeError> {
+    fn within(&self, size: u64) -> Result<Option<Range<u64>>, RangeError> {
         let part = match *self {
             Self::From(first) => first..size,
             Self::Bounded { first, last } => first..size.min(last.saturating_add(1)),
             Self::Suffix(0) => return Err(RangeError::Empty),
             // The last bytes of nothing are all of it, and no 206 can say so.
-            Self::Suffix(_) if size == 0 => return Ok(Selection::Whole),
+            Self::Suffix(_) if size == 0 => return Ok(None),
             Self::Suffix(length) => size.saturating_sub(length)..size,
         };
         if part.is_empty() {
             return Err(RangeError::PastEnd { size });
         }
-        Ok(Selection::Part(part))
+        Ok(Some(part))
     }
 }
 
@@ -141,9 +131,9 @@ mod tests {
 
     use super::*;
 
-    fn select(range: &str, size: u64) -> Result<Selection, RangeError> {
+    fn select(range: &str, size: u64) -> Result<Option<Range<u64>>, RangeError> {
         let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(range).unwrap())]);
-        Selection::of(&Method::GET, &headers, "a", size)
+        requested(&Method::GET, &headers, "a", size)
     }
 
     #[test]
@@ -159,14 +149,14 @@ mod tests {
             ("Bytes=2-5", 2..6),
             ("bytes= 2-5 ,", 2..6),
         ] {
-            assert_eq!(select(range, 10), Ok(Selection::Part(part)), "{range}");
+            assert_eq!(select(range, 10), Ok(Some(part)), "{range}");
         }
     }
 
     #[test]
     fn several_ranges_and_other_units_get_the_whole() {
         for range in ["bytes=0-1,3-4", "bytes=0-1, -1", "lines=1-2", "bytes=5-6,99-"] {
-            assert_eq!(select(range, 10), Ok(Selection::Whole), "{range}");
+            assert_eq!(select(range, 10), Ok(None), "{range}");
         }
     }
 
@@ -200,7 +190,7 @@ mod tests {
     #[test]
     fn nothing_has_no_parts() {
         assert_eq!(select("bytes=0-", 0), Err(RangeError::PastEnd { size: 0 }));
-        assert_eq!(select("bytes=-1", 0), Ok(Selection::Whole));
+        assert_eq!(select("bytes=-1", 0), Ok(None));
     }
 
     #[test]
@@ -208,23 +198,23 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
-        let selected = Selection::of(&Method::GET, &headers, "a", 10);
+        let selected = requested(&Method::GET, &headers, "a", 10);
         assert_eq!(selected, Err(RangeError::Malformed));
     }
 
     #[test]
     fn head_and_a_foreign_if_range_get_the_whole() {
         let mut headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=2-"))]);
-        assert_eq!(Selection::of(&Method::HEAD, &headers, "a", 10), Ok(Selection::Whole));
+        assert_eq!(requested(&Method::HEAD, &headers, "a", 10), Ok(None));
         headers.insert(IF_RANGE, HeaderValue::from_static("\"a\""));
-        assert_eq!(Selection::of(&Method::GET, &headers, "a", 10), Ok(Selection::Part(2..10)));
-        assert_eq!(Selection::of(&Method::GET, &headers, "b", 10), Ok(Selection::Whole));
+        assert_eq!(requested(&Method::GET, &headers, "a", 10), Ok(Some(2..10)));
+        assert_eq!(requested(&Method::GET, &headers, "b", 10), Ok(None));
     }
 
     proptest! {
         #[test]
         fn a_part_is_never_empty_and_lies_within(text in "bytes=[-0-9, ]{0,24}", size in any::<u64>()) {
-            if let Ok(Selection::Part(part)) = select(&text, size) {
+            if let Ok(Some(part)) = select(&text, size) {
                 prop_assert!(part.start < part.end && part.end <= size);
             }
         }
@@ -233,7 +223,7 @@ mod tests {
         fn bounds_mean_what_they_say(first in any::<u64>(), length in any::<u64>(), size in any::<u64>()) {
             let last = first.saturating_add(length);
             let expected = if first < size {
-                Ok(Selection::Part(first..(u128::from(last) + 1).min(size.into()) as u64))
+                Ok(Some(first..(u128::from(last) + 1).min(size.into()) as u64))
             } else {
                 Err(RangeError::PastEnd { size })
             };
@@ -244,7 +234,7 @@ mod tests {
         fn any_header_gets_a_decision(bytes in any::<Vec<u8>>(), size in any::<u64>()) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let headers = HeaderMap::from_iter([(RANGE, value)]);
-                let _decided = Selection::of(&Method::GET, &headers, "a", size);
+                let _decided = requested(&Method::GET, &headers, "a", size);
             }
         }
     }

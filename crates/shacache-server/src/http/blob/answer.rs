@@ -1,5 +1,5 @@
-//! The headers of an answer that has a blob in it. Owns what clients and caches are told about a
-//! blob's bytes; must not know where they come from.
+//! The headers of answers about a blob. Owns what clients and caches are told about its bytes;
+//! must not know where they come from.
 
 use std::ops::Range;
 
@@ -7,36 +7,40 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_LOCATION,
-    CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION,
 };
 use http::{HeaderValue, StatusCode};
 use shacache_core::digest::{AnyDigest, Digest};
-use shacache_core::wire::{self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, REPR_DIGEST};
+use shacache_core::wire::{
+    self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, REPR_DIGEST, TEXT_MEDIA_TYPE,
+};
+use shacache_store::blob::{Blob, Stored};
 
 use crate::mount::MountPath;
 
 /// An answer about one blob, short of its status and body.
 pub(super) struct BlobAnswer {
     digest: Digest,
+    size: u64,
     tag: String,
     cache_control: &'static str,
     content_location: Option<String>,
 }
 
 impl BlobAnswer {
-    /// For the blob `digest`, asked for as `name` below `mount`.
-    pub(super) fn new(mount: &MountPath, name: &AnyDigest, digest: &Digest) -> Self {
-        let tag = digest.to_string();
+    /// For `blob`, asked for as `name` below `mount`.
+    pub(super) fn new(mount: &MountPath, name: &AnyDigest, blob: &Blob) -> Self {
+        let digest = *blob.digest();
         let (cache_control, content_location) = match name {
             AnyDigest::Sha512(_) => (CACHE_FOR_EVER, None),
             AnyDigest::Alias(alias) => {
                 // What a weak digest stands for can become ambiguous any day.
                 let cache_control =
                     if alias.is_weak() { CACHE_AFTER_ASKING } else { CACHE_FOR_EVER };
-                (cache_control, Some(wire::blob_path(mount.as_str(), digest)))
+                (cache_control, Some(wire::blob_path(mount.as_str(), &digest)))
             }
         };
-        Self { digest: *digest, tag, cache_control, content_location }
+        Self { digest, size: blob.size(), tag: digest.to_string(), cache_control, content_location }
     }
 
     /// The strong entity tag, without its quotes.
@@ -46,34 +50,20 @@ impl BlobAnswer {
 
     /// 304: the client has it.
     pub(super) fn not_modified(&self) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        let headers = response.headers_mut();
-        headers.insert(ETAG, ascii(wire::entity_tag(&self.digest)));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
-        if let Some(location) = &self.content_location {
-            headers.insert(CONTENT_LOCATION, ascii(location.clone()));
-        }
-        response
+        self.named(StatusCode::NOT_MODIFIED, Body::empty())
     }
 
-    /// 200 with all `size` bytes, or with none of them for a HEAD.
-    pub(super) fn whole(&self, size: u64, body: Body) -> Response {
-        self.bytes(StatusCode::OK, size, body)
-    }
-
-    /// 206 with the bytes of `part`, which is not empty, out of `size`.
-    pub(super) fn part(&self, part: &Range<u64>, size: u64, body: Body) -> Response {
-        let length = part.end - part.start;
-        let mut response = self.bytes(StatusCode::PARTIAL_CONTENT, length, body);
-        let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-        response.headers_mut().insert(CONTENT_RANGE, ascii(range));
-        response
-    }
-
-    fn bytes(&self, status: StatusCode, length: u64, body: Body) -> Response {
-        let mut response = self.not_modified();
-        *response.status_mut() = status;
+    /// 206 with the bytes of `part`, or 200 with all of them. The body of a HEAD is empty.
+    pub(super) fn bytes(&self, part: Option<Range<u64>>, body: Body) -> Response {
+        let (mut response, length) = match part {
+            None => (self.named(StatusCode::OK, body), self.size),
+            Some(Range { start, end }) => {
+                let mut response = self.named(StatusCode::PARTIAL_CONTENT, body);
+                let range = format!("bytes {start}-{}/{}", end - 1, self.size);
+                response.headers_mut().insert(CONTENT_RANGE, ascii(range));
+                (response, end - start)
+            }
+        };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(BLOB_MEDIA_TYPE));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -84,9 +74,31 @@ impl BlobAnswer {
         // A blob is never a page of this site, whoever put it here.
         headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-        *response.body_mut() = body;
         response
     }
+
+    /// What the answer is about, and for how long it holds.
+    fn named(&self, status: StatusCode, body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(ETAG, ascii(wire::entity_tag(&self.digest)));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
+        if let Some(location) = &self.content_location {
+            headers.insert(CONTENT_LOCATION, ascii(location.clone()));
+        }
+        response
+    }
+}
+
+/// 201. The body is exactly the digest, without a line end: clients in the field compare bytes.
+pub(super) fn stored(mount: &MountPath, stored: &Stored) -> Response {
+    let mut response = Response::new(Body::from(stored.digest().to_string()));
+    *response.status_mut() = StatusCode::CREATED;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_MEDIA_TYPE));
+    headers.insert(LOCATION, ascii(wire::blob_path(mount.as_str(), stored.digest())));
+    response
 }
 
 fn ascii(value: String) -> HeaderValue {
