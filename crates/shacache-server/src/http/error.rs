@@ -106,7 +106,7 @@ fn write_verdict(error: &WriteError) -> StatusCode {
         WriteError::Encoded | WriteError::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         WriteError::ForeignOrigin => StatusCode::FORBIDDEN,
         WriteError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        WriteError::CutShort(_) => StatusCode::BAD_REQUEST,
+        WriteError::Part | WriteError::CutShort(_) => StatusCode::BAD_REQUEST,
     }
 }
 
