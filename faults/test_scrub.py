@@ -13,11 +13,12 @@ from interop.payload import BLOCK_BYTES, Payload
 from interop.server import PROGRAM, Shacached, run_shacached
 
 BLOBS = 8
-# Of the speed at which one processor hashes the same files.
-LEAST_SPEED = 0.8
+# Of the speed at which one processor hashes the same files. A short check is mostly the start of a
+# process, and other work on the machine takes more from one that lets everybody go first.
+LEAST_SPEED, LEAST_SPEED_LONG = 0.4, 0.8
 RATE_BYTES = 32 << 20
 # Of the time that 99 of 100 requests take on an idle server, in the same run.
-MOST_DELAY = 2
+MOST_DELAY, MOST_DELAY_LONG = 5, 2
 ROUNDS = 6
 REQUESTS = 500
 
@@ -47,7 +48,7 @@ class Scrub(FaultTest):
             ratios.append(bare_s / verified_s)
         self.counts["bytes"] = self.bytes
         self.counts["percent of hashing speed"] = int(100 * max(ratios))
-        self.assertGreaterEqual(max(ratios), LEAST_SPEED, ratios)
+        self.assertGreaterEqual(max(ratios), by_tier(LEAST_SPEED, LEAST_SPEED_LONG), ratios)
 
     def test_a_throttled_check_does_not_slow_clients(self):
         idle, busy = [], []
@@ -64,7 +65,7 @@ class Scrub(FaultTest):
         ratio = p99(busy) / p99(idle)
         self.counts["requests"] = len(idle) + len(busy)
         self.counts["percent of the idle p99"] = int(100 * ratio)
-        self.assertLess(ratio, MOST_DELAY)
+        self.assertLess(ratio, by_tier(MOST_DELAY, MOST_DELAY_LONG))
 
     def test_a_check_that_was_cut_off_goes_on(self):
         self.server.stop()
