@@ -153,7 +153,7 @@ impl Drop for Report {
             status = status.as_u16(),
             sent_bytes,
             whole,
-            ms = elapsed.as_secs_f64() * 1000.0,
+            ms = elapsed.as_micros() as f64 / 1000.0,
             request_id = exchange.request_id(),
             user_agent = exchange.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
             "answered"
