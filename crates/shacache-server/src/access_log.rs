@@ -188,7 +188,7 @@ impl Drop for Report {
             status,
             sent_bytes,
             whole,
-            ms = elapsed.as_secs_f64() * 1000.0,
+            ms = elapsed.as_micros() as f64 / 1000.0,
             request_id = exchange.request_id(),
             user_agent = exchange.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
             "{outcome}"

@@ -19,12 +19,21 @@ use tokio::sync::watch;
 pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
     let config = config::load(overrides)?;
     log::start(&config);
-    Runtime::new()?.block_on(run_configured(&config))
+    Runtime::new()?.block_on(async {
+        let signals = Signals::watch()?;
+        let app = App::open(&config)?;
+        let served = serve_until_stopped(&app, &config, &signals).await;
+        // Also when it could not listen: closed in good order, the next start is a quick one.
+        app.store().close().await?;
+        served.map(|()| ExitCode::SUCCESS)
+    })
 }
 
-async fn run_configured(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
-    let signals = Signals::watch()?;
-    let app = App::open(config)?;
+async fn serve_until_stopped(
+    app: &App,
+    config: &Config,
+    signals: &Signals,
+) -> Result<(), Box<dyn Error>> {
     let admin = AdminSocket::bind(app.store(), config.data())?;
     let listeners = bind(config.listen())?;
     announce(&listeners, config)?;
@@ -32,19 +41,17 @@ async fn run_configured(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     let admin = tokio::spawn(admin.serve(app.store().clone()));
     let scrub = tokio::spawn(scrub::run(app.store().clone(), config.scrub()));
     let stopped = tokio::select! {
-        drain = serve(&app, listeners, config.limits().clone(), signals.first()) => match drain {
+        drain = serve(app, listeners, config.limits().clone(), signals.first()) => match drain {
             Drain::Complete => Ok(()),
-            Drain::Aborted { connections } => Err(Stopped::GraceOver { connections }),
+            Drain::Aborted { connections } => Err(Stopped::GraceOver { connections }.into()),
         },
-        () = signals.second_interrupt() => Err(Stopped::Twice),
+        () = signals.second_interrupt() => Err(Stopped::Twice.into()),
     };
-    // Its socket's file goes with it.
     admin.abort();
     scrub.abort();
+    // The admin socket's file goes with its task.
     let _aborted = (admin.await, scrub.await);
-    app.store().close().await?;
-    stopped?;
-    Ok(ExitCode::SUCCESS)
+    stopped
 }
 
 /// Why requests in flight did not finish.

@@ -1,7 +1,7 @@
 //! What a client was told is true after the server came back, and two servers do not share a
 //! folder.
 
-use crate::program::Home;
+use crate::program::{Home, wait_until};
 use crate::raw_http::request;
 
 #[test]
@@ -57,13 +57,21 @@ fn a_second_server_on_the_same_folder_says_so() {
 
 #[test]
 fn a_taken_port_is_told_by_its_address() {
-    let home = Home::new();
-    let server = home.serve(&[]);
+    let taken = Home::new();
+    let server = taken.serve(&[]);
     let address = server.address().to_string();
-    let other = home.path().join("other").display().to_string();
-    let second = home.run(&["serve", "--listen", &address, "--data", &other]);
+    let home = Home::new();
+    let clean = home.data().join("index/clean");
+    let first = home.serve(&[]);
+    wait_until("the index", || first.log().contains("the index is in step with the archive"));
+    first.stop();
+    assert!(clean.exists());
+
+    let data = home.data().display().to_string();
+    let second = home.run(&["serve", "--listen", &address, "--data", &data]);
     assert_eq!(second.status.code(), Some(1));
     let error = String::from_utf8(second.stderr).expect("UTF-8");
     let expected = format!("shacached: cannot listen at {address}: Address already in use");
     assert!(error.lines().any(|line| line.starts_with(&expected)), "{error}");
+    assert!(clean.exists(), "closed in good order");
 }
