@@ -191,14 +191,29 @@ mod tests {
         panic!("secret")
     }
 
-    #[tokio::test]
-    async fn a_panic_is_a_500_and_counted() {
-        let folder = tempfile::tempdir().unwrap();
+    fn answers_on(folder: &tempfile::TempDir, routes: Router) -> Answers {
         let data = Some(folder.path().join("data").display().to_string());
         let config = config::load(&Overrides { data, ..Overrides::default() }).unwrap();
         let app = App::open(&config).unwrap();
-        let by_path = closed(Router::new().route("/", get(panicking)));
-        let answers = Answers(Arc::new(Inner { app, by_path, by_host: HashMap::new() }));
+        Answers(Arc::new(Inner { app, by_path: closed(routes), by_host: HashMap::new() }))
+    }
+
+    #[tokio::test]
+    async fn a_request_dropped_in_its_handler_is_counted_once_with_its_route() {
+        let folder = tempfile::tempdir().unwrap();
+        let routes = Router::new().route("/", get(std::future::pending::<StatusCode>));
+        let answers = answers_on(&folder, named(Route::Blobs, routes));
+        let request = Request::get("/").header("Host", "a").body(Body::empty()).unwrap();
+        assert!(answers.clone().answer(request).now_or_never().is_none());
+        let labels = "{method=\"GET\",route=\"blobs\",code=\"499\"}";
+        let text = answers.0.app.metrics().to_text();
+        assert!(text.contains(&format!("shacache_requests_total{labels} 1\n")), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = answers_on(&folder, Router::new().route("/", get(panicking)));
         let request = Request::get("/").header("Host", "a").body(Body::empty()).unwrap();
         let response = answers.clone().answer(request).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

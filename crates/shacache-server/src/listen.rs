@@ -15,6 +15,7 @@ mod exchange;
 mod limits;
 mod pace;
 mod peer;
+mod refusal;
 pub mod request_line;
 mod request_stream;
 mod service;

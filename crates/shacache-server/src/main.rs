@@ -11,6 +11,7 @@ use shacache_store::error::Chain;
 use self::args::{Command, CommandLine};
 
 mod args;
+mod descriptors;
 mod reindex;
 mod start;
 mod verify;

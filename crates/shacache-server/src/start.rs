@@ -15,10 +15,13 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::descriptors;
+
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
     let config = config::load(overrides)?;
     log::start(&config);
+    descriptors::raise_limit(config.limits().connections);
     Runtime::new()?.block_on(async {
         let signals = Signals::watch()?;
         let app = App::open(&config)?;

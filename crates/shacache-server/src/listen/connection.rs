@@ -20,6 +20,7 @@ use tower::Service;
 
 use super::alarm::Alarm;
 use super::exchange::{Exchange, Overdue};
+use super::refusal::Refusal;
 use super::request_stream::RequestStream;
 use super::service::ConnectionService;
 use super::{Counters, Limits, Peer, RequestBody};
@@ -49,7 +50,7 @@ pub(super) async fn run<IO, S, B>(
     let limits = &shared.limits;
     let exchange = Arc::new(Exchange::new(Arc::clone(&shared)));
     let stream = RequestStream::new(io, Arc::clone(&exchange), limits.request_line_bytes);
-    let service = ConnectionService::new(service, peer, Arc::clone(&exchange));
+    let service = ConnectionService::new(service, peer.clone(), Arc::clone(&exchange));
     let mut http = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(limits.buffer_bytes.max(SMALLEST_BUFFER_BYTES))
@@ -82,10 +83,14 @@ pub(super) async fn run<IO, S, B>(
         }
     });
 
+    let mut refusal = Refusal::Malformed;
     match end.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) if error.is_parse() => {
             tracing::debug!(error = &error as &dyn Error, "refused a malformed request");
+            if error.is_parse_too_large() {
+                refusal = Refusal::HeadTooLarge;
+            }
         }
         Ok(Err(error)) => {
             tracing::debug!(error = &error as &dyn Error, "connection broken off");
@@ -101,7 +106,17 @@ pub(super) async fn run<IO, S, B>(
     let stream = parts.io.into_inner();
     // A client that was too slow with its body is not waited for again.
     let linger = !exchange.is_body_overdue() && (stream.has_unread() || !parts.read_buf.is_empty());
-    let closing = close(stream, linger, &shared);
+    let refusal = if stream.line_too_long() {
+        shared.counters.lines_too_long.add();
+        Some(Refusal::LineTooLong)
+    } else {
+        stream.head_refused().then_some(refusal)
+    };
+    let answer = refusal.map(|refusal| {
+        refusal.log(stream.line(), &peer);
+        refusal.answer(stream.line())
+    });
+    let closing = close(stream.into_io(), answer, linger, limits);
     // An error here means that the client is gone, which is what a close is for.
     let _ = timeout(limits.drain, closing).await;
 }
@@ -120,23 +135,20 @@ fn count(counters: &Counters, overdue: Overdue) {
     }
 }
 
-/// Ends a connection whose answers are all written. A socket closed with unread bytes in it is
+/// Ends a connection whose answers are all written but `answer`. A socket closed with unread bytes in it is
 /// reset by the kernel, and the client may lose the answer that told it to stop sending; so what
 /// it still sends is read and thrown away for a while (hyper reads once and gives up).
 async fn close<IO>(
-    stream: RequestStream<IO>,
+    mut io: IO,
+    answer: Option<Vec<u8>>,
     linger: bool,
-    shared: &Shared,
+    limits: &Limits,
 ) -> Result<(), std::io::Error>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let limits = &shared.limits;
-    let too_long = stream.line_too_long();
-    let mut io = stream.into_io();
-    if too_long {
-        shared.counters.lines_too_long.add();
-        io.write_all(LINE_TOO_LONG).await?;
+    if let Some(answer) = answer {
+        io.write_all(&answer).await?;
     }
     io.shutdown().await?;
     if !linger {
@@ -157,9 +169,6 @@ where
 
 /// hyper refuses to run with less.
 const SMALLEST_BUFFER_BYTES: usize = 8 * 1024;
-
-const LINE_TOO_LONG: &[u8] =
-    b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 #[cfg(test)]
 mod tests;

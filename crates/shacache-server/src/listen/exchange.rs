@@ -30,6 +30,8 @@ struct State {
     reader: Option<Waker>,
     /// This connection takes no request after the one being answered.
     closing: bool,
+    /// From the service's call until the socket has taken the last byte of its answer.
+    answer_open: bool,
     /// The client has stopped sending a body it had announced.
     body_overdue: bool,
     writing: Pace,
@@ -71,6 +73,7 @@ impl Exchange {
             framing: None,
             reader: None,
             closing: false,
+            answer_open: false,
             body_overdue: false,
             writing: Pace::new(&shared.limits.response),
         };
@@ -109,6 +112,7 @@ impl Exchange {
         self.shared.counters.requests.add();
         let mut state = self.lock();
         state.stage = Stage::Answering;
+        state.answer_open = true;
         state.next_began = false;
         state.framing = Some(framing);
         // Where a chunked body ends is known to hyper alone, so what follows it is not for us to
@@ -190,6 +194,17 @@ impl Exchange {
         if let Stage::Idle { since } = &mut state.stage {
             *since = now;
         }
+    }
+
+    /// hyper has nothing left to write: an answer that has ended has left, too.
+    pub(super) fn flushed(&self) {
+        let mut state = self.lock();
+        state.answer_open &= matches!(state.stage, Stage::Answering);
+    }
+
+    /// Whether what hyper writes belongs to an answer of the service.
+    pub(super) fn is_answer_open(&self) -> bool {
+        self.lock().answer_open
     }
 
     /// Until when the client has to do something, and what it failed to do then.

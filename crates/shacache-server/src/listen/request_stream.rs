@@ -1,6 +1,7 @@
 //! The byte stream hyper reads from and writes to: [`RequestStream`] hands it one request at a
 //! time, so that every request line passes through `request_line` first, and reports to the
-//! [`Exchange`] what hyper keeps to itself: when a request begins and when a write is stuck.
+//! [`Exchange`] what hyper keeps to itself: when a request begins and when a write is stuck. What
+//! hyper writes by itself to refuse a head stays here, so that `connection` can answer in words.
 //!
 //! It parses no HTTP beyond finding the line that ends a head, and takes a body's length from
 //! hyper, so the two cannot disagree about where a request ends.
@@ -24,6 +25,10 @@ pub(super) struct RequestStream<IO> {
     exchange: Arc<Exchange>,
     longest_line: usize,
     position: Position,
+    /// The start of the request line that came last, as it came.
+    line: Vec<u8>,
+    /// hyper has written a refusal, which went nowhere.
+    refused: bool,
     /// Read, and not looked at yet.
     raw: BytesMut,
     /// Looked at, for hyper to take.
@@ -54,6 +59,8 @@ impl<IO> RequestStream<IO> {
             exchange,
             longest_line,
             position: Position::Line,
+            line: Vec::new(),
+            refused: false,
             raw: BytesMut::new(),
             ready: BytesMut::new(),
             ended: false,
@@ -62,6 +69,16 @@ impl<IO> RequestStream<IO> {
 
     pub(super) fn line_too_long(&self) -> bool {
         self.position == Position::LineTooLong
+    }
+
+    /// Whether hyper refused a request's head. The client has heard nothing of it.
+    pub(super) fn head_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// As much of the last request line as is worth keeping for a refusal.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
     }
 
     /// Whether the client has sent, or may still be sending, what nobody is going to read; closing
@@ -89,17 +106,20 @@ impl<IO> RequestStream<IO> {
                     if !first.is_ascii_graphic() {
                         // A TLS greeting, most likely: hyper refuses it at its first byte.
                         self.exchange.line_complete();
+                        self.line.clear();
                         self.position = Position::Rest;
                         return false;
                     }
                     let end = self.raw.iter().position(|byte| *byte == b'\n');
                     if end.map_or(self.raw.len(), |end| end + 1) > self.longest_line {
+                        note_line(&mut self.line, &self.raw);
                         self.position = Position::LineTooLong;
                         return false;
                     }
                     let Some(end) = end else { return true };
                     self.exchange.line_complete();
                     let line = self.raw.split_to(end + 1);
+                    note_line(&mut self.line, &line);
                     match escape_target(&line) {
                         Cow::Borrowed(_) => self.ready.unsplit(line),
                         Cow::Owned(escaped) => self.ready.extend_from_slice(&escaped),
@@ -202,6 +222,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RequestStream<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.withholds() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.report(written)
     }
@@ -211,6 +234,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RequestStream<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.withholds() {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.report(written)
     }
@@ -221,6 +247,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RequestStream<IO> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.exchange.flushed();
+        }
         self.report(flushed.map_ok(|()| 0)).map_ok(|_| ())
     }
 
@@ -232,6 +261,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RequestStream<IO> {
 }
 
 impl<IO> RequestStream<IO> {
+    /// Outside the service's answers hyper writes one thing only: its refusal of a head.
+    fn withholds(&mut self) -> bool {
+        let withholds = !self.exchange.is_answer_open();
+        self.refused |= withholds;
+        withholds
+    }
+
     fn report(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Pending => self.exchange.write_blocked(),
@@ -246,6 +282,11 @@ fn hand_over(from: &mut BytesMut, most: usize, buf: &mut ReadBuf<'_>) {
     let count = from.len().min(most).min(buf.remaining());
     buf.put_slice(&from[..count]);
     from.advance(count);
+}
+
+fn note_line(noted: &mut Vec<u8>, line: &[u8]) {
+    noted.clear();
+    noted.extend_from_slice(&line[..line.len().min(NOTED_LINE_BYTES)]);
 }
 
 /// Line ends before a request line are skipped, as hyper does (RFC 9112, section 2.2).
@@ -273,3 +314,6 @@ fn scan_fields(raw: &[u8], mut line_start: bool) -> (usize, Position) {
     }
     (raw.len(), Position::Fields { line_start })
 }
+
+/// Enough to tell the method and to find the request in a log; each connection keeps as much.
+const NOTED_LINE_BYTES: usize = 1024;

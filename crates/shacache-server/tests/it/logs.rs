@@ -94,6 +94,28 @@ fn a_client_that_hangs_up_is_one_line_and_one_count() {
 }
 
 #[test]
+fn a_refused_head_is_one_line() {
+    let home = Home::new();
+    let server = home.serve(&JSON);
+    for target in ["/shadir/a b?token=secret", "/shadir/\u{7f}?token=secret", &"a".repeat(5000)] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        exchange(server.address(), head.as_bytes()).expect("well-formed");
+    }
+    let log = server.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("")).collect();
+    let refused: Vec<_> = lines.iter().filter(|line| line["message"] == "refused").collect();
+    assert_eq!(refused.len(), 3, "{log}");
+    for (line, (status, path)) in
+        refused.iter().zip([(400, "/shadir/a"), (400, "/shadir/%7F"), (414, "aaa")])
+    {
+        assert_eq!((&line["status"], &line["method"]), (&status.into(), &"GET".into()), "{line}");
+        assert!(line["path"].as_str().is_some_and(|shown| shown.starts_with(path)), "{line}");
+        assert_eq!(line["client"], "127.0.0.1");
+    }
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[test]
 fn nothing_from_a_client_controls_a_terminal() {
     // An escape that has to be encoded, then a raw right-to-left override and a C1 escape.
     let path = "/shadir/%1b[31m\u{202e}\u{9b}31m";

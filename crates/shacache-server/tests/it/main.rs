@@ -8,6 +8,7 @@ mod hostile;
 mod listen;
 mod logs;
 mod restart;
+mod start;
 mod stop;
 
 mod program;

@@ -52,11 +52,24 @@ impl Home {
 
     /// Starts a server on this home's data folder and waits until it listens.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Program {
-        let data = self.data().display().to_string();
+        self.spawn(self.shacached(&[]), arguments)
+    }
+
+    /// The same, from a shell that runs `command` first.
+    pub(crate) fn serve_after(&self, command: &str) -> Program {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("{command} && exec \"$0\" \"$@\"")]);
+        shell.arg(env!("CARGO_BIN_EXE_shacached")).env_clear().env("HOME", self.path());
+        self.spawn(shell, &[])
+    }
+
+    fn spawn(&self, mut shacached: Command, arguments: &[&str]) -> Program {
         let log = self.path().join("log");
-        let base = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
-        let mut process = self
-            .shacached(&[&base, arguments].concat())
+        let mut process = shacached
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(self.data())
+            .args(arguments)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).expect("a file"))
             .spawn()
@@ -84,13 +97,17 @@ impl Program {
         self.address
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it wrote to standard error.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("its log")
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
         assert!(sent.success());
     }

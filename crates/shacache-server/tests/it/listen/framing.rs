@@ -50,7 +50,7 @@ fn ambiguous_heads_are_refused() {
         let body = "5\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n";
         let request = format!("POST /a HTTP/1.1\r\n{fields}\r\n{body}");
         let answers = exchange(&server, request.as_bytes());
-        assert_eq!(answers, [(400, String::new())], "{fields:?}");
+        assert_eq!(answers, [(400, MALFORMED.into())], "{fields:?}");
     }
     assert_eq!(server.counters.requests(), 0);
 }
@@ -59,7 +59,7 @@ fn ambiguous_heads_are_refused() {
 fn http_1_0_has_no_chunks() {
     let server = impatient();
     let request = b"POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    assert_eq!(exchange(&server, request), [(400, String::new())]);
+    assert_eq!(exchange(&server, request), [(400, MALFORMED.into())]);
 }
 
 #[test]
@@ -165,10 +165,26 @@ fn too_much_head_is_431() {
         format!("GET /a HTTP/1.1\r\n{}\r\n", field.repeat(count))
     };
     assert_eq!(exchange(&server, fields(64, 10).as_bytes()), [(200, "GET /a\n".into())]);
-    assert_eq!(exchange(&server, fields(65, 10).as_bytes()), [(431, String::new())]);
+    assert_eq!(exchange(&server, fields(65, 10).as_bytes()), [(431, TOO_LARGE.into())]);
     assert_eq!(exchange(&server, fields(60, 500).as_bytes()), [(200, "GET /a\n".into())]);
-    assert_eq!(exchange(&server, fields(64, 512).as_bytes()), [(431, String::new())]);
+    assert_eq!(exchange(&server, fields(64, 512).as_bytes()), [(431, TOO_LARGE.into())]);
     // A head that never ends is refused once it is too long, not when the client gives up.
     let endless = format!("GET /a HTTP/1.1\r\nX: {}", "y".repeat(200_000));
-    assert_eq!(exchange(&server, endless.as_bytes()), [(431, String::new())]);
+    assert_eq!(exchange(&server, endless.as_bytes()), [(431, TOO_LARGE.into())]);
 }
+
+#[test]
+fn a_refused_head_behind_a_request_waits_for_its_answer() {
+    let server = Server::start(limits());
+    let mut client = server.connect();
+    client.send("GET /hold HTTP/1.1\r\n\r\nGET /a b HTTP/1.1\r\n\r\n");
+    wait_until("the first to be asked", || server.counters.requests() == 1);
+    server.release();
+    let answers = client.answers();
+    let answers: Vec<_> = answers.iter().map(|answer| (answer.status, answer.text())).collect();
+    assert_eq!(answers, [(200, "held"), (400, MALFORMED)]);
+}
+
+const MALFORMED: &str = "the request is not well-formed HTTP/1.1\n";
+
+const TOO_LARGE: &str = "the request's headers are too long or too many\n";

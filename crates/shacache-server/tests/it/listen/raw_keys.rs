@@ -51,7 +51,7 @@ fn a_line_of_the_longest_length_is_served_and_one_byte_more_is_414() {
 
     client.send(line(101));
     let answer = client.answer();
-    assert_eq!(answer.status, 414);
+    assert_eq!((answer.status, answer.text()), (414, "the request line is too long\n"));
     assert!(answer.says_close(), "{}", answer.head);
     client.expect_closed();
 
@@ -127,7 +127,10 @@ fn a_line_that_is_none_is_refused_at_once() {
     ] {
         let mut client = server.connect();
         client.send(line);
-        assert_eq!(client.answer().status, 400, "{}", line.escape_ascii());
+        let answer = client.answer();
+        assert_eq!(answer.status, 400, "{}", line.escape_ascii());
+        assert_eq!(answer.text(), "the request is not well-formed HTTP/1.1\n");
+        assert!(answer.says_close(), "{}", answer.head);
         client.expect_closed();
     }
     assert_eq!(server.counters.requests(), 0);
