@@ -90,9 +90,9 @@ class Recording:
         elif call.name == "write" and call.descriptor_path in at:
             write = Write(call.begin, call.end, length=call.result)
             at[call.descriptor_path].writes.append(write)
-        elif call.name.startswith("mkdir"):
+        elif call.name.startswith("mkdir") and self.is_archived(call.paths[0]):
             self.names.append(Name(call.begin, call.end, path=call.paths[0]))
-        elif call.name.startswith("rename"):
+        elif call.name.startswith("rename") and self.is_archived(call.paths[1]):
             old, new = call.paths
             at[new] = at.pop(old)
             self.names.append(Name(call.begin, call.end, path=new, file=at[new]))
@@ -100,6 +100,10 @@ class Recording:
             self.sync(call, call.descriptor_path, at)
         elif call.name == "syncfs":
             self.sync(call, None, at)
+
+    def is_archived(self, path):
+        """Only the archive is promised anything about."""
+        return Path(path).is_relative_to(self.data / "archive")
 
     def sync(self, call, path, at):
         """Covers the file or folder at `path`, or everything."""
