@@ -9,6 +9,7 @@ from interop.server import CHECKOUT
 
 ENVIRONMENT = Path(os.environ.get("SHACACHE_TEST_VENV", CHECKOUT / ".test/venv"))
 OLD_ENVIRONMENT = CHECKOUT / ".test/venv-old"
+SLAPOS_ENVIRONMENT = CHECKOUT / ".test/venv-slapos"
 SOURCE_TARBALL = CHECKOUT / ".test/source/setuptools-75.8.0.tar.gz"
 COMMAND_LIMIT_S = 300
 

@@ -1,9 +1,10 @@
 //! One request and its answer as seen from outside: one line in the access log and one observation
-//! in the metrics, made when the last byte of the answer left or the client went away. Must not
-//! know what the request meant.
+//! in the metrics, made when the last byte of the answer left or the client went away, before or
+//! after its answer began. Must not know what the request meant.
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -77,23 +78,63 @@ impl Exchange {
         }
     }
 
-    /// The same answer, reported once it is over.
-    pub(crate) fn watch(self, response: Response, metrics: Metrics) -> Response<Watched> {
-        let route = response.extensions().get().copied().unwrap_or(Route::None);
-        let status = response.status();
-        response.map(|body| {
-            let whole = body.is_end_stream();
-            let report = Report { exchange: self, metrics, route, status, sent_bytes: 0, whole };
-            Watched { body, report }
-        })
-    }
-
     /// The client's address without its port; of a Unix socket there is none.
     fn client(&self) -> String {
         match self.peer.as_ref().map(Peer::ip) {
             Some(Some(ip)) => ip.to_string(),
             Some(None) | None => "unix".to_owned(),
         }
+    }
+}
+
+/// A request that is owed its line and its observation; both are made when this is dropped, so
+/// nothing that can end a request loses them.
+#[derive(Debug)]
+pub(crate) struct Report {
+    exchange: Exchange,
+    metrics: Metrics,
+    route: RouteTaken,
+    /// `None` while nothing has been answered.
+    status: Option<StatusCode>,
+    sent_bytes: u64,
+    whole: bool,
+}
+
+impl Report {
+    /// Begins to report `request`, which is given the [`RouteTaken`] that its route is noted in.
+    pub(crate) fn begin<B>(request: &mut Request<B>, metrics: Metrics) -> Self {
+        let exchange = Exchange::begin(request);
+        let route = RouteTaken::default();
+        request.extensions_mut().insert(route.clone());
+        Self { exchange, metrics, route, status: None, sent_bytes: 0, whole: false }
+    }
+
+    pub(crate) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The same answer, reported once it is over.
+    pub(crate) fn watch(mut self, response: Response) -> Response<Watched> {
+        self.status = Some(response.status());
+        response.map(|body| {
+            self.whole = body.is_end_stream();
+            Watched { body, report: self }
+        })
+    }
+}
+
+/// Where the route that a request took is noted, for whoever reports it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RouteTaken(Arc<OnceLock<Route>>);
+
+impl RouteTaken {
+    /// Notes the route; the first one counts.
+    pub(crate) fn note(&self, route: Route) {
+        self.0.get_or_init(|| route);
+    }
+
+    fn route(&self) -> Route {
+        self.0.get().copied().unwrap_or(Route::None)
     }
 }
 
@@ -129,34 +170,28 @@ impl HttpBody for Watched {
     }
 }
 
-#[derive(Debug)]
-struct Report {
-    exchange: Exchange,
-    metrics: Metrics,
-    route: Route,
-    status: StatusCode,
-    sent_bytes: u64,
-    whole: bool,
-}
-
 impl Drop for Report {
     fn drop(&mut self) {
         let Self { exchange, metrics, route, status, sent_bytes, whole } = self;
         let elapsed = exchange.started.elapsed();
-        metrics.answered(&exchange.method, *route, *status, *sent_bytes, elapsed);
+        let (status, outcome) = match status {
+            Some(status) => (status.as_u16(), "answered"),
+            None => (CLIENT_CLOSED_REQUEST, "abandoned"),
+        };
+        metrics.answered(&exchange.method, route.route(), status, *sent_bytes, elapsed);
         // Texts from the client go out as string values, which both log formats escape.
         tracing::info!(
             target: "shacached::access",
             client = exchange.client(),
             method = exchange.method.as_str(),
             path = &*exchange.path(),
-            status = status.as_u16(),
+            status,
             sent_bytes,
             whole,
             ms = elapsed.as_secs_f64() * 1000.0,
             request_id = exchange.request_id(),
             user_agent = exchange.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
-            "answered"
+            "{outcome}"
         );
     }
 }
@@ -167,5 +202,9 @@ fn is_request_id(id: &HeaderValue) -> bool {
     (1..=128).contains(&bytes.len())
         && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.:=+/~@".contains(&byte))
 }
+
+/// What logs and metrics have long shown for a request whose client went away before its answer
+/// began. It is never sent.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");

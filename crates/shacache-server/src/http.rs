@@ -13,10 +13,10 @@ use axum::routing::{MethodRouter, get};
 use futures_util::FutureExt;
 use http::header::{ACCEPT, ALLOW, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode, Uri};
-use tower::util::{MapResponseLayer, ServiceExt};
+use tower::util::{MapRequestLayer, ServiceExt};
 
 use self::error::Failure;
-use crate::access_log::{Exchange, Watched};
+use crate::access_log::{Report, RouteTaken, Watched};
 use crate::app::App;
 use crate::metrics::Route;
 use crate::mount::{HostName, MountPath};
@@ -72,9 +72,10 @@ impl Answers {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let request = request.map(Body::new);
+        let mut request = request.map(Body::new);
         let metrics = self.0.app.metrics();
-        let exchange = Exchange::begin(&request);
+        // First of all: from here on the request is reported even if this future is dropped.
+        let report = Report::begin(&mut request, metrics.clone());
         let accept = request.headers().get(ACCEPT).cloned();
         let response = match self.routes_for(&request) {
             Ok(routes) => {
@@ -89,10 +90,10 @@ impl Answers {
             }
             Err(failure) => failure.into_response(),
         };
-        let mut response = error::finish(response, accept.as_ref(), &exchange);
+        let mut response = error::finish(response, accept.as_ref(), report.exchange());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        exchange.echo_id(response.headers_mut());
-        exchange.watch(response, metrics.clone())
+        report.exchange().echo_id(response.headers_mut());
+        report.watch(response)
     }
 
     fn routes_for(&self, request: &Request) -> Result<&Router, Failure> {
@@ -143,10 +144,12 @@ fn ops_routes(app: &App) -> Router {
 
 /// Answers other methods than those listed, and names the routes for the metrics.
 fn named<S: Clone + Send + Sync + 'static>(name: Route, routes: Router<S>) -> Router<S> {
-    routes.method_not_allowed_fallback(other_method).layer(MapResponseLayer::new(
-        move |mut response: Response| {
-            response.extensions_mut().insert(name);
-            response
+    routes.method_not_allowed_fallback(other_method).layer(MapRequestLayer::new(
+        move |request: Request| {
+            if let Some(taken) = request.extensions().get::<RouteTaken>() {
+                taken.note(name);
+            }
+            request
         },
     ))
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -51,17 +51,17 @@ impl Metrics {
         metrics
     }
 
-    /// An answer is over: sent in full, or given up by either side.
+    /// A request is over: its answer sent in full, or given up by either side; `code` is 499 when
+    /// that was before the answer began.
     pub(crate) fn answered(
         &self,
         method: &Method,
         route: Route,
-        status: StatusCode,
+        code: u16,
         sent_bytes: u64,
         elapsed: Duration,
     ) {
         let method = MethodLabel::from(method);
-        let code = status.as_u16();
         self.requests.get_or_create(&RequestLabels { method, route, code }).inc();
         let labels = RouteLabels { method, route };
         self.seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
@@ -97,7 +97,11 @@ impl Metrics {
 
     fn register(&self, connections: Arc<Counters>, store: Store) -> Registry {
         let mut registry = Registry::with_prefix("shacache");
-        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register(
+            "requests",
+            "Requests answered, or given up by the client (499)",
+            self.requests.clone(),
+        );
         registry.register_with_unit(
             "request",
             "From the end of a request's headers to the end of its answer",

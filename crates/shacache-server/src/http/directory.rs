@@ -12,7 +12,7 @@ use shacache_core::wire::{CACHE_AFTER_ASKING, ENTRY_MEDIA_TYPE};
 use super::Mount;
 use super::condition::Condition;
 use super::error::Failure;
-use super::target::EntryKey;
+use super::target::{EntryKey, NewEntryKey};
 use super::write::WriteBody;
 use crate::metrics::Route;
 
@@ -43,7 +43,7 @@ pub(crate) async fn get(
 /// `PUT`, and `POST` as ERP5 documents it: one more entry under a key.
 pub(crate) async fn put(
     State(mount): State<Mount>,
-    EntryKey(key): EntryKey,
+    NewEntryKey(key): NewEntryKey,
     request: Request,
 ) -> Result<StatusCode, Failure> {
     let method = request.method().clone();

@@ -46,6 +46,8 @@ pub(crate) enum Failure {
     UploadName(#[from] DigestError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("a key's ? is written %3F")]
+    KeyWithQuery,
     #[error(transparent)]
     Entry(#[from] EntryError),
     #[error(transparent)]
@@ -78,6 +80,7 @@ impl Failure {
             | Self::BlobName(_)
             | Self::UploadName(_)
             | Self::Key(_)
+            | Self::KeyWithQuery
             | Self::Entry(_)
             | Self::Condition(ConditionError::Malformed(_)) => (StatusCode::BAD_REQUEST, None),
             Self::Condition(ConditionError::Failed) => (StatusCode::PRECONDITION_FAILED, None),
@@ -106,7 +109,7 @@ fn write_verdict(error: &WriteError) -> StatusCode {
         WriteError::Encoded | WriteError::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         WriteError::ForeignOrigin => StatusCode::FORBIDDEN,
         WriteError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        WriteError::CutShort(_) => StatusCode::BAD_REQUEST,
+        WriteError::Part | WriteError::CutShort(_) => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -32,7 +32,7 @@ impl FromRequestParts<Mount> for UploadName {
     }
 }
 
-/// The key that entries are put and listed under.
+/// The key that entries are listed under. A query is ignored, as on every other path.
 pub(crate) struct EntryKey(pub(crate) Key);
 
 impl FromRequestParts<Mount> for EntryKey {
@@ -40,6 +40,22 @@ impl FromRequestParts<Mount> for EntryKey {
 
     async fn from_request_parts(parts: &mut Parts, mount: &Mount) -> Result<Self, Failure> {
         Ok(Self(Key::from_path(after_mount(parts, mount).as_bytes())?))
+    }
+}
+
+/// The key that an entry is put under. A query is refused: whoever puts under `q?x=1` means a key
+/// of that name, and it would silently become `q`.
+pub(crate) struct NewEntryKey(pub(crate) Key);
+
+impl FromRequestParts<Mount> for NewEntryKey {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, mount: &Mount) -> Result<Self, Failure> {
+        if parts.uri.query().is_some() {
+            return Err(Failure::KeyWithQuery);
+        }
+        let EntryKey(key) = EntryKey::from_request_parts(parts, mount).await?;
+        Ok(Self(key))
     }
 }
 

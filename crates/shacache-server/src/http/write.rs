@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -26,8 +26,9 @@ impl WriteBody {
     /// Takes the body of `request` if its headers allow it.
     ///
     /// # Errors
-    /// When it is announced as larger than `limit_bytes`, has a content coding, or comes from a
-    /// web page that is foreign or sends another type than `media_type`.
+    /// When it is announced as larger than `limit_bytes`, is a part of something (RFC 9110,
+    /// section 14.5), has a content coding, or comes from a web page that is foreign or sends
+    /// another type than `media_type`.
     pub(crate) fn accept(
         request: Request,
         media_type: &'static str,
@@ -37,6 +38,9 @@ impl WriteBody {
         check_origin(&parts.headers, &parts.uri, media_type)?;
         if parts.headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
             return Err(WriteError::Encoded);
+        }
+        if parts.headers.contains_key(CONTENT_RANGE) {
+            return Err(WriteError::Part);
         }
         let announced_bytes = body.size_hint().exact();
         if announced_bytes.is_some_and(|bytes| bytes > limit_bytes) {
@@ -87,6 +91,8 @@ pub(crate) enum WriteError {
     TooLarge { limit_bytes: u64 },
     #[error("the body has a content coding; send the bytes as they are to be kept")]
     Encoded,
+    #[error("the body is a part, says Content-Range; send all of it")]
+    Part,
     #[error("from a web page, send Content-Type: {expected}")]
     MediaType { expected: &'static str },
     #[error("web pages of other origins do not write here")]

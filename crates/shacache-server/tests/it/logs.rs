@@ -1,7 +1,7 @@
 //! What the server writes to standard error: one line for each event, nothing that a client chose
 //! goes raw to a terminal, and clients that go away are nobody's error.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use serde_json::Value;
 
@@ -39,6 +39,58 @@ fn each_request_is_one_line() {
     assert_eq!(get["request_id"], "r-1");
     assert!(get["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{get}");
     assert!(!log.contains("secret"), "{log}");
+}
+
+#[test]
+fn a_client_that_hangs_up_is_one_line_and_one_count() {
+    let home = Home::new();
+    let server = home.serve(&JSON);
+    let address = server.address();
+    let bytes = vec![7; 20_000_000];
+    let digest = request(address, "POST", "/shacache", &bytes).text();
+
+    // While its body is read, as soon as the body is sent, and in the middle of the answer.
+    let mut early = connect(address).expect("a connection");
+    write!(early, "POST /shacache HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhel").expect("");
+    drop(early);
+    let mut late = connect(address).expect("a connection");
+    write!(late, "PUT /shacache HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
+        .expect("");
+    late.write_all(&bytes).expect("sent");
+    drop(late);
+    let mut reader = connect(address).expect("a connection");
+    write!(reader, "GET /shacache/{digest} HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    reader.read_exact(&mut [0; 1000]).expect("the answer begins");
+    drop(reader);
+
+    wait_until("three more lines", || accesses(&server.log()).len() >= 4);
+    let metrics = request(address, "GET", "/metrics", b"").text();
+    let counted = |method: &str, route: &str| -> u64 {
+        let labels = format!("{{method=\"{method}\",route=\"{route}\",");
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix("shacache_requests_total"));
+        let lines = lines.filter(|line| line.starts_with(&labels));
+        lines
+            .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()))
+            .map(Option::unwrap)
+            .sum()
+    };
+    assert_eq!((counted("POST", "blobs"), counted("PUT", "blobs")), (2, 1), "{metrics}");
+    assert_eq!(counted("GET", "blob"), 1, "{metrics}");
+
+    let log = server.stop();
+    let lines = |method: &str| -> Vec<Value> {
+        let of = accesses(&log).into_iter().filter(|line| line["method"] == method);
+        of.filter(|line| line["path"] != "/metrics").collect()
+    };
+    let (posts, puts, gets) = (lines("POST"), lines("PUT"), lines("GET"));
+    assert_eq!((posts.len(), puts.len(), gets.len()), (2, 1, 1), "{log}");
+    assert_eq!((&gets[0]["status"], &gets[0]["whole"]), (&200.into(), &false.into()), "{log}");
+    // The handler may have been quicker than the end of the connection.
+    for line in [&posts[1], &puts[0]] {
+        let abandoned = line["status"] == 499 && line["message"] == "abandoned";
+        let answered = line["message"] == "answered" && line["status"] != 499;
+        assert!(abandoned || answered, "{line}");
+    }
 }
 
 #[test]

@@ -122,6 +122,47 @@ async fn wrong_checksums_in_the_index_condemn_no_blob() {
     subject.close().await;
 }
 
+/// One bit of the index is flipped, or its end cut off, again and again. `SHACACHE_INDEX_DAMAGES`
+/// tells how often; the long tier sets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_index_never_hurts_the_archive() {
+    let times = std::env::var("SHACACHE_INDEX_DAMAGES")
+        .map_or(60, |number| number.parse::<u64>().expect("SHACACHE_INDEX_DAMAGES is a number"));
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 3 * CHUNK);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    let entry = entry(&digest, "noted");
+    subject.store().directory().append(&key("k"), entry).await.expect("added");
+    subject.store().reindex().await.expect("indexed");
+    subject.close().await;
+    let index = subject.data().join("index/index.sqlite");
+    let whole = fs::read(&index).expect("read");
+    for number in 0..times {
+        let mut damaged = whole.clone();
+        let random = u64::from_le_bytes(some_bytes(number + 9, 8).try_into().expect("eight bytes"));
+        let at = (random >> 3) as usize % whole.len();
+        if number % 10 == 9 {
+            damaged.truncate(at);
+        } else {
+            damaged[at] ^= 1 << (random & 7);
+        }
+        fs::write(&index, &damaged).expect("written");
+        subject.open();
+        let context = format!("damage {number} at {at}");
+        let mut range = subject.download_range(&digest, 70_000..140_000).await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // Wrong checksums end one answer; they are made anew meanwhile.
+        while range.is_err() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            range = subject.download_range(&digest, 70_000..140_000).await;
+        }
+        assert_eq!(range.expect(&context), bytes[70_000..140_000], "{context}");
+        assert_eq!(subject.listed(&key("k")).await.expect("the entry").len(), 1, "{context}");
+        subject.close().await;
+        assert_eq!(subject.files_below("quarantine"), 0, "{context}");
+    }
+}
+
 #[tokio::test]
 async fn putting_an_entry_again_heals_its_file() {
     let mut subject = Subject::new(Between::Nothing);
