@@ -58,6 +58,8 @@ class ReadBack(FolderTest):
         self.assertEqual(len(entries), len(texts))
         found = {path.name: path.read_bytes() for path in self.blob_files()}
         self.assertEqual(found, blobs)
+        bodies = [path.read_text() for path in (self.data / "archive/entries").glob("*/*/*.json")]
+        self.assertCountEqual(bodies, [json.dumps([text, ""]) for text in texts.values()])
 
     def test_signatures_with_openssl(self):
         signers = [Signer(self.folder, name) for name in ("first", "second")]
