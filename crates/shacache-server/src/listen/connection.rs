@@ -64,12 +64,13 @@ pub(super) async fn run<IO, S, B>(
     let mut alarm = Alarm::default();
     let end = poll_fn(|cx| {
         loop {
-            if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
-                return Poll::Ready(Ok(result));
-            }
+            // Before hyper, so that an answer made from here on says that it is the last one.
             if !stopping && stop.as_mut().poll(cx).is_ready() {
                 stopping = true;
                 exchange.stop();
+            }
+            if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(Ok(result));
             }
             // A request of which a part has come is still answered; hyper would drop it.
             if stopping && !told && !exchange.has_partial_request() {
