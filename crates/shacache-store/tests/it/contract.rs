@@ -1,6 +1,6 @@
 //! The contract of blobs and of the directory: what holds for every kind of archive, whatever
-//! happens to the index and however often the store is opened anew. A new backend is one more line
-//! in `each_kind!`.
+//! happens to the index and however often the store is opened anew. The cases speak to a `Subject`
+//! only; a new backend is another way to open one, and one more line in `each_kind!`.
 
 use super::subject::{Between, Subject};
 
