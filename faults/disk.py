@@ -21,6 +21,8 @@ class Disk:
         self.image = folder / "image"
         self.mount_point = folder / "disk"
         self.mount_point.mkdir()
+        # Not asked of the system: a file system that was cut off does not even answer lstat().
+        self.is_mounted = False
 
     @classmethod
     def made(cls, folder, kind, size_bytes, *, options=()):
@@ -36,14 +38,16 @@ class Disk:
         return self.mount_point
 
     def __exit__(self, *_):
-        if os.path.ismount(self.mount_point):
+        if self.is_mounted:
             self.unmount()
 
     def mount(self):
         run("mount", "-o", "loop", self.image, self.mount_point)
+        self.is_mounted = True
 
     def unmount(self):
         run("umount", self.mount_point)
+        self.is_mounted = False
 
     def cut_power(self):
         """From now on nothing reaches the disk; what was not synced is lost with the next mount."""

@@ -7,6 +7,8 @@ fails, and a second fsync of the same file would succeed without having written 
 import hashlib
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from faults import no_fsync
 from faults.acknowledged import Acknowledged, entry_body, metadata
@@ -15,11 +17,13 @@ from faults.disk import Disk, run
 from faults.fault_test import FaultTest
 from faults.trace import Trace
 from interop.http_client import get_blob, post_blob, put_entry, request
-from interop.server import Shacached
+from interop.server import Shacached, wait_until
 
 REAL_BYTES = 24 << 20
 CLAIMED_BYTES = 256 << 20
 BLOB_BYTES = 1 << 20
+XFS_BYTES = 512 << 20
+SLOW_US = 1_000_000
 
 
 class FailingDisk(FaultTest):
@@ -40,6 +44,29 @@ class FailingDisk(FaultTest):
                 self.assertEqual(post_blob(server, b"well again").status, 201)
         self.counts["acknowledged"] = acknowledged.count()
         self.assertGreater(acknowledged.count(), 10)
+
+    def test_a_file_system_that_gave_up(self):
+        """Once XFS has shut down, the fsync of a folder succeeds without having done anything."""
+        disk = Disk.made(self.folder, "xfs", XFS_BYTES)
+        with disk as mounted, Shacached(mounted / "data") as server:
+            # The first one makes the key's folder known to be on disk, with all above it.
+            self.assertEqual(put_entry(server, "key", an_entry(1)).status, 201)
+            folder = next((mounted / "data/archive/entries").glob("*/key"))
+            # The disk goes while the folder is open already and not synced yet.
+            slow = f"fsync:delay_enter={SLOW_US}"
+            trace = Trace(server, self.folder / "strace", ["fsync"], inject=slow)
+            with trace, ThreadPoolExecutor(1) as client:
+                upload = client.submit(put_entry, server, "key", an_entry(2))
+                wait_until(lambda: str(folder) in open_paths(server), "the folder's sync")
+                disk.cut_power()
+                self.assertEqual(upload.result().status, 503)
+            results = [
+                call.result for call in trace.calls() if call.descriptor_path == str(folder)
+            ]
+            # A kernel that reports it makes this test show nothing.
+            self.assertEqual(results, [0])
+            self.assertEqual(request(server, "GET", "/readyz").status, 503)
+            self.counts["refused"] += 1
 
     def test_without_fsync_it_is_not_noticed(self):
         thin = self.thin_folder()
@@ -86,8 +113,7 @@ class FailingDisk(FaultTest):
         self.assertEqual(request(server, "GET", "/healthz").status, 200)
         for number in range(5):
             self.assertEqual(post_blob(server, b"later %d" % number).status, 503)
-            text = metadata(hashlib.sha512(b"elsewhere").hexdigest(), late=number)
-            self.assertEqual(put_entry(server, "late", entry_body(text)).status, 503)
+            self.assertEqual(put_entry(server, "late", an_entry(number)).status, 503)
             self.counts["refused afterwards"] += 2
         if self.refused:
             self.assertEqual(get_blob(server, self.refused).status, 404)
@@ -112,3 +138,13 @@ class FailingDisk(FaultTest):
         good.mkdir()
         shutil.copyfile(thin / "image", good / "image")
         return Disk(good)
+
+
+def an_entry(number):
+    return entry_body(metadata(hashlib.sha512(b"elsewhere").hexdigest(), number=number))
+
+
+def open_paths(server):
+    """What the server's descriptors were opened from."""
+    descriptors = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    return {os.readlink(descriptor) for descriptor in descriptors if descriptor.is_symlink()}
