@@ -16,7 +16,7 @@ pub use self::reader::BlobReader;
 use self::sums::Sums;
 use self::whole::WholeReads;
 use crate::archive_root::ArchiveRoot;
-use crate::blocking::blocking;
+use crate::blocking::{blocking, joined};
 use crate::error::{Chain, Fault, StoreError};
 use crate::index::{Change, Index};
 use crate::layout::Layout;
@@ -136,21 +136,15 @@ impl BlobStore {
         Incoming::begin(Arc::clone(&self.0), announced_bytes)
     }
 
-    /// Bans a blob, unless it is banned already: it is neither served nor taken from now on, also after archives are merged. Its
-    /// bytes stay where they are.
+    /// Bans a blob, unless it is banned already: it is neither served nor taken from now on, also
+    /// after archives are merged. Its bytes stay where they are. Once begun it goes to its end, also
+    /// when the caller stops waiting.
     ///
     /// # Errors
     /// When the ban cannot be written; the blob is not banned then.
     pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
-        let _pass = self.0.publisher.enter().await?;
-        if self.0.is_banned(digest).await? {
-            return Ok(());
-        }
-        let path = self.0.layout.blob_tombstone(digest);
-        let hidden = self.0.layout.blob(digest);
-        let body = Tombstone::new(&self.0.layout, &hidden, Timestamp::now(), deletion).to_json();
-        self.0.publisher.publish(body.into(), path).await?;
-        Ok(())
+        let (shared, digest, deletion) = (Arc::clone(&self.0), *digest, deletion.clone());
+        joined(tokio::spawn(async move { shared.ban(&digest, &deletion).await })).await
     }
 
     /// How many damaged blobs were found since the store was opened.
@@ -274,6 +268,18 @@ impl Blob {
 impl Shared {
     async fn is_banned(&self, digest: &Digest) -> Result<bool, StoreError> {
         self.root.contains(self.layout.blob_tombstone(digest)).await
+    }
+
+    async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
+        let _pass = self.publisher.enter().await?;
+        if self.is_banned(digest).await? {
+            return Ok(());
+        }
+        let path = self.layout.blob_tombstone(digest);
+        let hidden = self.layout.blob(digest);
+        let body = Tombstone::new(&self.layout, &hidden, Timestamp::now(), deletion).to_json();
+        self.publisher.publish(body.into(), path).await?;
+        Ok(())
     }
 
     /// The sums of a blob, if they were computed already. An index that fails knows none.

@@ -12,9 +12,10 @@ use shacache_core::digest::Digest;
 use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
 
-use self::folder::KeyFolder;
+use self::folder::{KeyFolder, Names};
 use crate::blocking::{blocking, joined};
 use crate::error::StoreError;
+use crate::gate::Pass;
 use crate::index::{Change, Index};
 use crate::layout::{Layout, RecordName};
 use crate::publisher::Publisher;
@@ -48,6 +49,15 @@ struct Shard {
     reading: tokio::sync::Mutex<()>,
     /// Counts the writes: an answer read before the latest one is not served.
     written: AtomicU64,
+}
+
+/// A key that nobody else writes to meanwhile.
+struct Opened<'a> {
+    _pass: Pass,
+    _writing: tokio::sync::MutexGuard<'a, ()>,
+    shard: &'a Shard,
+    folder: KeyFolder,
+    names: Names,
 }
 
 /// A cached answer.
@@ -129,12 +139,7 @@ impl Directory {
     }
 
     async fn publish(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
-        let _pass = self.0.publisher.enter().await?;
-        let shard = self.0.shard(key);
-        let _writing = shard.writing.lock().await;
-        let folder = self.0.folder(key);
-        let (shared, listed) = (Arc::clone(&self.0), folder.clone());
-        let names = blocking(move || listed.names(shared.publisher.durable())).await?;
+        let Opened { shard, folder, names, .. } = &self.open(key).await?;
         let there = names.find(entry.id());
         if let Some(there) = there
             && self.is_whole(folder.entry(&there), entry.id()).await?
@@ -179,7 +184,8 @@ impl Directory {
     }
 
     /// Hides an entry, also after archives are merged; a later append of the same entry lives.
-    /// Says whether there was one to hide.
+    /// Says whether there was one to hide. Once begun it goes to its end, also when the caller stops
+    /// waiting.
     ///
     /// # Errors
     /// When the tombstone cannot be written; nothing is hidden then.
@@ -189,12 +195,12 @@ impl Directory {
         id: &EntryId,
         deletion: &Deletion,
     ) -> Result<bool, StoreError> {
-        let _pass = self.0.publisher.enter().await?;
-        let shard = self.0.shard(key);
-        let _writing = shard.writing.lock().await;
-        let folder = self.0.folder(key);
-        let (shared, listed) = (Arc::clone(&self.0), folder.clone());
-        let names = blocking(move || listed.names(shared.publisher.durable())).await?;
+        let (directory, key, id, deletion) = (self.clone(), key.clone(), *id, deletion.clone());
+        joined(tokio::spawn(async move { directory.hide(&key, &id, &deletion).await })).await
+    }
+
+    async fn hide(&self, key: &Key, id: &EntryId, deletion: &Deletion) -> Result<bool, StoreError> {
+        let Opened { shard, folder, names, .. } = &self.open(key).await?;
         let Some(hidden) = names.find(id) else {
             return Ok(false);
         };
@@ -206,6 +212,17 @@ impl Directory {
         published?;
         self.0.index.record(Change::NoEntry { key: key.clone(), record: hidden });
         Ok(true)
+    }
+
+    /// Waits for the key's turn to be written, and reads what is there.
+    async fn open(&self, key: &Key) -> Result<Opened<'_>, StoreError> {
+        let pass = self.0.publisher.enter().await?;
+        let shard = self.0.shard(key);
+        let writing = shard.writing.lock().await;
+        let folder = self.0.folder(key);
+        let (shared, listed) = (Arc::clone(&self.0), folder.clone());
+        let names = blocking(move || listed.names(shared.publisher.durable())).await?;
+        Ok(Opened { _pass: pass, _writing: writing, shard, folder, names })
     }
 
     /// How many files among the entries were found that are none, since the store was opened.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use shacache_core::digest::Digest;
 use shacache_store::error::StoreError;
+use shacache_store::tombstone::Deletion;
 use shacache_store::verify::{Subset, VerifyOptions};
 use shacache_store::{Health, Reindexed};
 
@@ -200,6 +201,26 @@ async fn a_write_goes_to_its_end_when_nobody_waits_for_it() {
     assert!(subject.listed(&key("k")).await.is_some());
     let totals = subject.store().totals().await.expect("read");
     assert_eq!((totals.blobs, totals.entries), (2, 1));
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_goes_to_its_end_when_nobody_waits_for_it() {
+    let mut subject = Subject::new(Between::Nothing);
+    let digest = *subject.upload(b"not ours").await.expect("stored").digest();
+    let entry = entry(&digest, "a mistake");
+    let (key, id) = (key("k"), *entry.id());
+    subject.store().directory().append(&key, entry).await.expect("added");
+    index_complete(&subject, 1).await;
+    let deletion = Deletion { who: "operator".into(), why: "asked to".into() };
+    let banned = subject.store().blobs().ban(&digest, &deletion).now_or_never();
+    assert!(banned.is_none(), "a ban takes longer than an instant");
+    assert!(subject.store().directory().remove(&key, &id, &deletion).now_or_never().is_none());
+    // An orderly end waits for both.
+    subject.close().await;
+    subject.open();
+    assert!(subject.listed(&key).await.is_none());
+    assert!(subject.download(&digest).await.expect("read").is_none());
     subject.close().await;
 }
 

@@ -17,7 +17,8 @@ async fn verify(subject: &Subject, options: &VerifyOptions) -> Report {
     subject.store().verify(options.clone(), |_| true).await.expect("the archive can be walked")
 }
 
-/// An archive with some blobs and entries in it.
+/// An archive with some blobs and entries in it, and nothing left to be done in the background:
+/// whoever reads a blob there finds damage as well.
 async fn filled() -> Subject {
     let subject = Subject::new(Between::Nothing);
     for seed in 0..20 {
@@ -27,6 +28,7 @@ async fn filled() -> Subject {
         let entry = entry(&digest, "note");
         subject.store().directory().append(&key, entry).await.expect("added");
     }
+    subject.store().reindex().await.expect("reindexed");
     subject
 }
 
