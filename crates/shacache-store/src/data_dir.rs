@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::durable::{make_folder, sync_file, sync_folder};
 use crate::error::{Fault, StoreError};
 use crate::layout::{FORMAT, Layout};
+use crate::scan;
 
 /// A data folder that this process has for itself.
 #[derive(Debug)]
@@ -81,8 +82,7 @@ fn check_version(layout: &Layout) -> Result<(), StoreError> {
         Ok(found) => Err(StoreError::Format { path, found: found.trim_end().to_owned() }),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             for folder in [layout.blobs(), layout.entries()] {
-                let mut found = fs::read_dir(&folder).map_err(Fault::at("list", &folder))?;
-                if found.next().is_some() {
+                if !scan::paths(&folder)?.is_empty() {
                     return Err(StoreError::Format { path, found: "missing".to_owned() });
                 }
             }
@@ -126,8 +126,7 @@ fn take_clean_marker(layout: &Layout) -> Result<bool, Fault> {
 
 /// Whatever an earlier run had not published was promised to nobody.
 fn empty(folder: &Path) -> Result<(), Fault> {
-    for entry in fs::read_dir(folder).map_err(Fault::at("list", folder))? {
-        let path = entry.map_err(Fault::at("list", folder))?.path();
+    for path in scan::paths(folder)? {
         let removed = if path.is_dir() && !path.is_symlink() {
             fs::remove_dir_all(&path)
         } else {

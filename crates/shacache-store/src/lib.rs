@@ -40,6 +40,7 @@ mod index;
 mod layout;
 mod publisher;
 mod reindex;
+mod scan;
 mod space;
 mod timestamp;
 

@@ -17,6 +17,7 @@ use crate::error::{Fault, StoreError};
 use crate::index::{Change, Index};
 use crate::layout::{KEY_FILE, Layout, RecordName, digest_of_path};
 use crate::publisher::Publisher;
+use crate::scan;
 
 /// What a walk over the archive found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,7 +134,7 @@ struct KeyEntries {
 /// The folders in a folder.
 async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
     blocking(move || {
-        let mut paths = list(&folder)?;
+        let mut paths = scan::paths(&folder)?;
         paths.retain(|path| path.is_dir());
         Ok::<_, Fault>(paths)
     })
@@ -142,7 +143,7 @@ async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
 
 /// The blobs in one of the innermost folders.
 fn digests(folder: &Path) -> Result<Vec<Digest>, Fault> {
-    Ok(list(folder)?.iter().filter_map(|path| digest_of_path(path)).collect())
+    Ok(scan::paths(folder)?.iter().filter_map(|path| digest_of_path(path)).collect())
 }
 
 /// The key that a folder is of, and its entries. `None` for a folder that is no key's.
@@ -171,15 +172,4 @@ fn key_file(path: &Path) -> Result<Option<Key>, Fault> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Fault::new("read", path, error)),
     }
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Fault::new("list", folder, error)),
-    };
-    entries
-        .map(|entry| entry.map(|entry| entry.path()).map_err(Fault::at("list", folder)))
-        .collect()
 }

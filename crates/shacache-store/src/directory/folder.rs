@@ -17,6 +17,7 @@ use super::later_than;
 use crate::durable::Durable;
 use crate::error::Fault;
 use crate::layout::{KEY_FILE, Layout, RecordName};
+use crate::scan;
 use crate::timestamp::Timestamp;
 
 /// Where a key's entries and tombstones lie.
@@ -150,23 +151,10 @@ impl Names {
     }
 }
 
-/// The names in a folder; none if there is no folder. A name that is not UTF-8 is none of ours.
+/// The names in a folder. One that is not UTF-8 is none of ours.
 fn list(folder: &Path) -> Result<Vec<String>, Fault> {
-    let entries = loop {
-        match fs::read_dir(folder) {
-            Ok(entries) => break entries,
-            // Unlike `File::open`, this does not go on by itself.
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if is_absent(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(Fault::new("list", folder, error)),
-        }
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Fault::at("list", folder))?;
-        names.extend(entry.file_name().into_string());
-    }
-    Ok(names)
+    let name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
+    Ok(scan::paths(folder)?.into_iter().filter_map(name).collect())
 }
 
 /// Reads and parses one file, never more of it than an entry may have. `None` when there is none.

@@ -14,6 +14,7 @@ use crate::blob::{BlobStore, Checked};
 use crate::error::{Chain, Fault, StoreError};
 use crate::layout::{Layout, digest_of_path};
 use crate::publisher::Publisher;
+use crate::scan;
 use crate::timestamp::Timestamp;
 
 mod keys;
@@ -227,16 +228,8 @@ impl Tree<'_> {
 }
 
 fn list(folder: &Path) -> Result<Vec<Item>, Fault> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(Fault::new("list", folder, error)),
-    };
     let mut items = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(Fault::at("list", folder))?.path();
+    for path in scan::paths(folder)? {
         let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
             // Gone since its name was read.
