@@ -1,8 +1,13 @@
 //! Downloads to files: resumed across runs, never wrong under the final name.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::programs::{run, said, shacache, succeed};
+use crate::programs::{command, run, said, shacache, succeed};
 use crate::reference::Reference;
 
 fn uploaded(reference: &Reference, content: &[u8]) -> String {
@@ -42,4 +47,58 @@ fn wrong_bytes_never_get_the_name() {
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
     assert_eq!(fs::read(&out).unwrap(), b"before");
     assert!(!reference.path("out.part").exists());
+}
+
+#[test]
+fn an_interrupted_download_is_kept_and_continued() {
+    let reference = Reference::start();
+    let content = b"0123456789".repeat(500_000);
+    let digest = uploaded(&reference, &content);
+    let (out, part) = (reference.path("out"), reference.path("out.part"));
+    let half = content[..content.len() / 2].to_vec();
+    let (url, _stalled) = stalling_server(half, content.len());
+    let mut child = shacache(&["download", "--server", &url, &digest, "-o"])
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
+        if Instant::now() > deadline || child.try_wait().unwrap().is_some() {
+            child.kill().unwrap();
+            panic!("nothing arrived: {}", said(&child.wait_with_output().unwrap()));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    succeed(command("kill").args(["-INT", &child.id().to_string()]));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains(&part.display().to_string()), "{}", said(&output));
+    assert!(!out.exists());
+    assert!(content.starts_with(&fs::read(&part).unwrap()));
+    succeed(shacache(&["download", "--server", &reference.url(), &digest, "-o"]).arg(&out));
+    assert!(fs::read(&out).unwrap() == content);
+    assert!(!part.exists());
+}
+
+/// Sends a part of what it announces to the first client, and then no more. It ends with the stream
+/// that is returned.
+fn stalling_server(part: Vec<u8>, announced_bytes: usize) -> (String, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Closed by the test's end, which ends the thread.
+    let waker = TcpStream::connect(address).unwrap();
+    thread::spawn(move || {
+        let (mut open_until_the_end, _) = listener.accept().unwrap();
+        let (mut client, _) = listener.accept().unwrap();
+        // An answer to a question that was not asked yet is none.
+        let head = BufReader::new(&client).lines().map_while(Result::ok);
+        assert!(head.take_while(|line| !line.is_empty()).count() > 0);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {announced_bytes}\r\n\r\n");
+        client.write_all(head.as_bytes()).unwrap();
+        client.write_all(&part).unwrap();
+        let _ = open_until_the_end.read(&mut [0]);
+    });
+    (format!("http://{address}"), waker)
 }
