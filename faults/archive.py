@@ -38,5 +38,9 @@ def unfit_entries(data):
             yield f"entry {file.name[:40]}…: another entry's name"
 
 
+def temporary_files(data):
+    return set((data / "tmp").iterdir())
+
+
 def unfit(data):
     return [*unfit_blobs(data), *unfit_entries(data)]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 FOREVER = float("inf")
 LINE = re.compile(r"^(\d+) +[\d.]+ (.*)$")
 UNFINISHED = " <unfinished ...>"
+# Under way when strace let go of the process.
+DETACHED = " <detached ...>"
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
 WHOLE = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)(.*)$")
 DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
@@ -90,8 +92,9 @@ def parse(lines):
         if found is None:
             continue
         thread, text = found.groups()
-        if text.endswith(UNFINISHED):
-            name, _, arguments = text.removesuffix(UNFINISHED).partition("(")
+        if text.endswith((UNFINISHED, DETACHED)):
+            begun = text.removesuffix(UNFINISHED).removesuffix(DETACHED)
+            name, _, arguments = begun.partition("(")
             call = Call(name, arguments, None, "", number, FOREVER)
             open_calls[thread] = call
             calls.append(call)
