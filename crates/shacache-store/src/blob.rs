@@ -18,6 +18,7 @@ use self::whole::WholeReads;
 use crate::archive_root::ArchiveRoot;
 use crate::blocking::{blocking, joined};
 use crate::error::{Chain, Fault, StoreError};
+use crate::gate::Pass;
 use crate::index::{Change, Index};
 use crate::layout::Layout;
 use crate::publisher::Publisher;
@@ -144,7 +145,8 @@ impl BlobStore {
     /// When the ban cannot be written; the blob is not banned then.
     pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
         let (shared, digest, deletion) = (Arc::clone(&self.0), *digest, deletion.clone());
-        joined(tokio::spawn(async move { shared.ban(&digest, &deletion).await })).await
+        let pass = self.0.publisher.enter().await?;
+        joined(tokio::spawn(async move { shared.ban(pass, &digest, &deletion).await })).await
     }
 
     /// How many damaged blobs were found since the store was opened.
@@ -270,8 +272,12 @@ impl Shared {
         self.root.contains(self.layout.blob_tombstone(digest)).await
     }
 
-    async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
-        let _pass = self.publisher.enter().await?;
+    async fn ban(
+        &self,
+        _pass: Pass,
+        digest: &Digest,
+        deletion: &Deletion,
+    ) -> Result<(), StoreError> {
         if self.is_banned(digest).await? {
             return Ok(());
         }

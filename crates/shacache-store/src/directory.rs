@@ -134,12 +134,18 @@ impl Directory {
     /// # Errors
     /// When it cannot be written; nothing is added then.
     pub async fn append(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
+        let pass = self.0.publisher.enter().await?;
         let (directory, key) = (self.clone(), key.clone());
-        joined(tokio::spawn(async move { directory.publish(&key, entry).await })).await
+        joined(tokio::spawn(async move { directory.publish(pass, &key, entry).await })).await
     }
 
-    async fn publish(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
-        let Opened { shard, folder, names, .. } = &self.open(key).await?;
+    async fn publish(
+        &self,
+        pass: Pass,
+        key: &Key,
+        entry: SignedEntry,
+    ) -> Result<Appended, StoreError> {
+        let Opened { shard, folder, names, .. } = &self.open(pass, key).await?;
         let there = names.find(entry.id());
         if let Some(there) = there
             && self.is_whole(folder.entry(&there), entry.id()).await?
@@ -196,11 +202,19 @@ impl Directory {
         deletion: &Deletion,
     ) -> Result<bool, StoreError> {
         let (directory, key, id, deletion) = (self.clone(), key.clone(), *id, deletion.clone());
-        joined(tokio::spawn(async move { directory.hide(&key, &id, &deletion).await })).await
+        let pass = self.0.publisher.enter().await?;
+        let hide = async move { directory.hide(pass, &key, &id, &deletion).await };
+        joined(tokio::spawn(hide)).await
     }
 
-    async fn hide(&self, key: &Key, id: &EntryId, deletion: &Deletion) -> Result<bool, StoreError> {
-        let Opened { shard, folder, names, .. } = &self.open(key).await?;
+    async fn hide(
+        &self,
+        pass: Pass,
+        key: &Key,
+        id: &EntryId,
+        deletion: &Deletion,
+    ) -> Result<bool, StoreError> {
+        let Opened { shard, folder, names, .. } = &self.open(pass, key).await?;
         let Some(hidden) = names.find(id) else {
             return Ok(false);
         };
@@ -215,8 +229,7 @@ impl Directory {
     }
 
     /// Waits for the key's turn to be written, and reads what is there.
-    async fn open(&self, key: &Key) -> Result<Opened<'_>, StoreError> {
-        let pass = self.0.publisher.enter().await?;
+    async fn open(&self, pass: Pass, key: &Key) -> Result<Opened<'_>, StoreError> {
         let shard = self.0.shard(key);
         let writing = shard.writing.lock().await;
         let folder = self.0.folder(key);
