@@ -49,9 +49,12 @@ async fn closing_waits_for_no_long_read() {
     let digest = Digest::of(b"nobody reads all of it");
     let path = subject.blob_path(&digest);
     fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    // Sparse: reading it takes minutes and no space.
-    let file = fs::File::create(&path).expect("made");
+    // Sparse: reading it takes minutes and no space. Moved in, because the walk after a start would
+    // condemn one that is still empty.
+    let aside = subject.data().join("sparse");
+    let file = fs::File::create(&aside).expect("made");
     file.set_len(1 << 40).expect("sparse");
+    fs::rename(&aside, &path).expect("moved in");
     let blob = subject.store().blobs().get(&digest).await.expect("read").expect("there");
     let reading = tokio::spawn(async move { blob.read(1..2).await.map(drop) });
     let checking = {
