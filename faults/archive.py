@@ -24,6 +24,10 @@ def blob_files(data):
     return (data / "archive/blobs").glob("*/*/*")
 
 
+def blob_file(data, digest):
+    return data / "archive/blobs" / digest[:2] / digest[2:4] / digest
+
+
 def unfit_entries(data):
     """One line for each file that is not the entry that its name promises; these have no
     signature."""

@@ -8,14 +8,13 @@ import hashlib
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from faults import no_fsync
 from faults.acknowledged import Acknowledged, entry_body, metadata
 from faults.archive import unfit, whole_blobs
 from faults.disk import Disk, run
 from faults.fault_test import FaultTest
-from faults.trace import Trace
+from faults.trace import Trace, open_paths
 from interop.http_client import get_blob, post_blob, put_entry, request
 from interop.server import Shacached, wait_until
 
@@ -23,7 +22,8 @@ REAL_BYTES = 24 << 20
 CLAIMED_BYTES = 256 << 20
 BLOB_BYTES = 1 << 20
 XFS_BYTES = 512 << 20
-SLOW_US = 1_000_000
+# Long enough for a busy machine to notice the folder and to cut the power meanwhile.
+SLOW_US = 2_000_000
 
 
 class FailingDisk(FaultTest):
@@ -142,9 +142,3 @@ class FailingDisk(FaultTest):
 
 def an_entry(number):
     return entry_body(metadata(hashlib.sha512(b"elsewhere").hexdigest(), number=number))
-
-
-def open_paths(server):
-    """What the server's descriptors were opened from."""
-    descriptors = Path(f"/proc/{server.process.pid}/fd").iterdir()
-    return {os.readlink(descriptor) for descriptor in descriptors if descriptor.is_symlink()}

@@ -1,12 +1,15 @@
-"""The system calls of a running server, seen by strace, with or without some made to fail.
+"""The system calls and descriptors of a running server; the calls are seen by strace, with or
+without some made to fail.
 
 Must not know what the calls are for.
 """
 
+import os
 import re
 import signal
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 FOREVER = float("inf")
 LINE = re.compile(r"^(\d+) +[\d.]+ (.*)$")
@@ -55,14 +58,16 @@ class Call:
 class Trace:
     """A context manager: calls that `server` makes within it are recorded.
 
-    `names` are the calls of interest; `inject` makes some of them fail, as strace's option.
+    `names` are the calls of interest; `inject` makes some of them fail, as strace's option; with
+    `only`, calls on other paths are left alone.
     """
 
-    def __init__(self, server, file, names, *, inject=None):
+    def __init__(self, server, file, names, *, inject=None, only=None):
         self.file = file
         self.command = [
             "strace", "-f", "-p", str(server.process.pid), "-o", file, "-yy", "-ttt", "-s", "1024",
             "-e", "trace=" + ",".join(names), *(["-e", f"inject={inject}"] if inject else []),
+            *(["-P", only] if only else []),
         ]
         self.process = None
 
@@ -83,6 +88,12 @@ class Trace:
     def calls(self):
         """All calls in the order in which they began. To be asked after the end."""
         return parse(self.file.read_text(errors="replace").splitlines())
+
+
+def open_paths(server):
+    """What the server's descriptors were opened from."""
+    descriptors = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    return {os.readlink(descriptor) for descriptor in descriptors if descriptor.is_symlink()}
 
 
 def parse(lines):

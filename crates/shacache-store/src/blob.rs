@@ -2,9 +2,10 @@
 //! [`incoming`] is the way in, [`reader`] the way out. What is on disk is what counts: the index
 //! only tells which checksums the chunks had.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,6 +23,7 @@ use crate::gate::Pass;
 use crate::index::{Change, Index};
 use crate::layout::Layout;
 use crate::publisher::Publisher;
+use crate::scan;
 use crate::space::Space;
 use crate::timestamp::Timestamp;
 use crate::tombstone::{Deletion, Tombstone};
@@ -323,9 +325,10 @@ impl Shared {
         self.sums.remove(digest);
         self.index.record(Change::NoBlob(*digest));
         let (shared, file, place) = (Arc::clone(self), Arc::clone(file), to.clone());
-        let moved =
-            blocking(move || shared.publisher.durable().move_away(&file, &from, &place)).await;
-        match moved {
+        let moved = blocking(move || {
+            shared.publisher.durable().move_away(&from, &place, || is_at(&file, &from))
+        });
+        match moved.await {
             Ok(true) => {
                 self.damaged.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%digest, to = %to.display(), "damaged: moved to quarantine");
@@ -343,6 +346,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether the open file is still the one at `path`.
+fn is_at(open: &File, path: &Path) -> Result<bool, Fault> {
+    let ours = open.metadata().map_err(Fault::at("stat", path))?;
+    let is_ours = |found: Metadata| (found.dev(), found.ino()) == (ours.dev(), ours.ino());
+    Ok(scan::status(path)?.is_some_and(is_ours))
 }
 
 /// Bounds the memory of cached sums: 8 MiB are the sums of 128 GiB.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::durable::{make_folder, sync_file, sync_folder};
 use crate::error::{Fault, StoreError};
 use crate::layout::{FORMAT, Layout};
-use crate::scan;
+use crate::scan::{self, Content};
 
 /// A data folder that this process has for itself.
 #[derive(Debug)]
@@ -77,18 +77,20 @@ fn lock(layout: &Layout) -> Result<File, StoreError> {
 /// Writes the version of a new archive, and refuses one of another version.
 fn check_version(layout: &Layout) -> Result<(), StoreError> {
     let path = layout.version();
-    match fs::read_to_string(&path) {
-        Ok(found) if found.trim_end() == FORMAT => Ok(()),
-        Ok(found) => Err(StoreError::Format { path, found: found.trim_end().to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+    match scan::content(&path, VERSION_LIMIT_BYTES)? {
+        Content::Bytes(bytes) => {
+            let found = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            if found == FORMAT { Ok(()) } else { Err(StoreError::Format { path, found }) }
+        }
+        Content::NotAFile => Err(StoreError::Format { path, found: "not a file".to_owned() }),
+        Content::Missing => {
             for folder in [layout.blobs(), layout.entries()] {
-                if !scan::paths(&folder)?.is_empty() {
+                if scan::entries(&folder)?.next().is_some() {
                     return Err(StoreError::Format { path, found: "missing".to_owned() });
                 }
             }
             Ok(write_version(layout, &path)?)
         }
-        Err(error) => Err(Fault::new("read", &path, error).into()),
     }
 }
 
@@ -126,7 +128,8 @@ fn take_clean_marker(layout: &Layout) -> Result<bool, Fault> {
 
 /// Whatever an earlier run had not published was promised to nobody.
 fn empty(folder: &Path) -> Result<(), Fault> {
-    for path in scan::paths(folder)? {
+    for entry in scan::entries(folder)? {
+        let path = entry?.path();
         let removed = if path.is_dir() && !path.is_symlink() {
             fs::remove_dir_all(&path)
         } else {
@@ -136,3 +139,6 @@ fn empty(folder: &Path) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+/// Enough for any version, and to tell what stands there instead.
+const VERSION_LIMIT_BYTES: u64 = 64;

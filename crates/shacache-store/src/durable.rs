@@ -16,10 +16,10 @@
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::error::Fault;
 use crate::timestamp::Timestamp;
@@ -38,7 +38,10 @@ pub(crate) struct Durable {
     /// Published names that no sync covers yet.
     pending: Mutex<HashSet<PathBuf>>,
     pending_count: AtomicUsize,
+    /// Held by whoever publishes or moves a name; taken in the order of their numbers.
     names: [Mutex<()>; NAME_LOCKS],
+    /// Shared by those who publish in a folder, held alone by who moves it; taken after `names`.
+    folders: [RwLock<()>; NAME_LOCKS],
 }
 
 /// What a publish found under the final name.
@@ -63,6 +66,7 @@ impl Durable {
             pending: Mutex::default(),
             pending_count: AtomicUsize::new(0),
             names: [const { Mutex::new(()) }; NAME_LOCKS],
+            folders: [const { RwLock::new(()) }; NAME_LOCKS],
         })
     }
 
@@ -83,6 +87,7 @@ impl Durable {
     pub(crate) fn publish(&self, file: Temporary, to: &Path) -> Result<Published, Fault> {
         file.sync()?;
         let _name = lock(&self.names[name_lock(to)]);
+        let _folder = self.stay(folder_lock(to));
         let published = self.place(file, to)?;
         let synced = self.sync_folders(to);
         self.settle(&[(to, published)], synced)?;
@@ -99,10 +104,10 @@ impl Durable {
             written.push(file);
         }
         self.sync_file_system()?;
-        let mut name_locks: Vec<usize> = files.iter().map(|(_, to)| name_lock(to)).collect();
-        name_locks.sort_unstable();
-        name_locks.dedup();
-        let _names: Vec<_> = name_locks.into_iter().map(|at| lock(&self.names[at])).collect();
+        let names = in_order(files.iter().map(|(_, to)| name_lock(to)));
+        let _names: Vec<_> = names.into_iter().map(|at| lock(&self.names[at])).collect();
+        let folders = in_order(files.iter().map(|(_, to)| folder_lock(to)));
+        let _folders: Vec<_> = folders.into_iter().map(|at| self.stay(at)).collect();
         let mut placed = Vec::with_capacity(files.len());
         let mut outcome = Ok(());
         for (file, (_, to)) in written.into_iter().zip(files) {
@@ -131,25 +136,22 @@ impl Durable {
         self.sync_folders(path)
     }
 
-    /// Moves `from` to `to` if it still is the file that `open` was opened from, and says whether
-    /// it did. A publish of the same name happens either before or after.
-    pub(crate) fn move_away(&self, open: &File, from: &Path, to: &Path) -> Result<bool, Fault> {
+    /// Moves whatever is at `from` to `to`, durably, if `is_wrong` still says so; gives whether it
+    /// did. Nothing is published under that name, or in a folder of that name, between the judgment
+    /// and the move.
+    pub(crate) fn move_away(
+        &self,
+        from: &Path,
+        to: &Path,
+        is_wrong: impl FnOnce() -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
         let _name = lock(&self.names[name_lock(from)]);
-        let ours = open.metadata().map_err(Fault::at("stat", from))?;
-        match fs::symlink_metadata(from) {
-            Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => {}
-            Ok(_) => return Ok(false),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(Fault::new("stat", from, error)),
+        let _folder = self.folders[name_lock(from)].write().unwrap_or_else(PoisonError::into_inner);
+        if !is_wrong()? {
+            return Ok(false);
         }
         self.relocate(from, to)?;
         Ok(true)
-    }
-
-    /// Moves whatever is at `from` to `to`, durably.
-    pub(crate) fn displace(&self, from: &Path, to: &Path) -> Result<(), Fault> {
-        let _name = lock(&self.names[name_lock(from)]);
-        self.relocate(from, to)
     }
 
     /// Whether `path` is placed but not durable yet, so that nobody may see it.
@@ -160,6 +162,11 @@ impl Durable {
     /// Syncs everything on the file system.
     pub(crate) fn sync_file_system(&self) -> Result<(), Fault> {
         sync(&self.file_system, Reach::FileSystem).map_err(Fault::at("syncfs", &self.root))
+    }
+
+    /// Keeps folders with this lock where they are.
+    fn stay(&self, at: usize) -> RwLockReadGuard<'_, ()> {
+        self.folders[at].read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn relocate(&self, from: &Path, to: &Path) -> Result<(), Fault> {
@@ -356,6 +363,19 @@ fn sync(file: &File, reach: Reach) -> io::Result<()> {
 fn name_lock(path: &Path) -> usize {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     crc32c::crc32c(name) as usize % NAME_LOCKS
+}
+
+/// The lock that the folder of a name shares with few others.
+fn folder_lock(path: &Path) -> usize {
+    name_lock(path.parent().unwrap_or(path))
+}
+
+/// Each lock once, in the order in which everybody takes them.
+fn in_order(locks: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut locks: Vec<usize> = locks.collect();
+    locks.sort_unstable();
+    locks.dedup();
+    locks
 }
 
 /// Nothing that these locks guard can be left half-changed by a panic.

@@ -1,21 +1,19 @@
 //! Filling the index from the archive: all of it on demand, what it lacks after an unclean stop.
 //! Owns the walk over the archive's folders and the comparison with the index.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shacache_core::digest::Digest;
 use shacache_core::entry::SignedEntry;
-use shacache_core::key::{Key, KeyFileName};
+use shacache_core::key::Key;
 
 use crate::blob::BlobStore;
 use crate::blocking::blocking;
-use crate::directory::folder::KeyFolder;
+use crate::directory::folder::{KeyFolder, key_of};
 use crate::error::{Fault, StoreError};
 use crate::index::{Change, Index};
-use crate::layout::{KEY_FILE, Layout, RecordName, digest_of_path};
+use crate::layout::{Layout, RecordName, digest_of_path};
 use crate::publisher::Publisher;
 use crate::scan;
 
@@ -134,7 +132,7 @@ struct KeyEntries {
 /// The folders in a folder.
 async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
     blocking(move || {
-        let mut paths = scan::paths(&folder)?;
+        let mut paths = paths(&folder)?;
         paths.retain(|path| path.is_dir());
         Ok::<_, Fault>(paths)
     })
@@ -143,7 +141,11 @@ async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
 
 /// The blobs in one of the innermost folders.
 fn digests(folder: &Path) -> Result<Vec<Digest>, Fault> {
-    Ok(scan::paths(folder)?.iter().filter_map(|path| digest_of_path(path)).collect())
+    Ok(paths(folder)?.iter().filter_map(|path| digest_of_path(path)).collect())
+}
+
+fn paths(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    scan::entries(folder)?.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// The key that a folder is of, and its entries. `None` for a folder that is no key's.
@@ -152,24 +154,10 @@ fn read_key(
     publisher: &Publisher,
     folder: &Path,
 ) -> Result<Option<KeyEntries>, Fault> {
-    let spelled = folder.file_name().and_then(|name| KeyFileName::decode(name.to_str()?));
-    let key = match spelled {
-        Some(key) => Some(key),
-        None => key_file(&folder.join(KEY_FILE))?,
-    };
-    // The folder must be the one that the key gives: entries anywhere else are never listed.
-    let Some(key) = key.filter(|key| layout.key_entries(&key.file_name()) == folder) else {
+    let Some(key) = key_of(layout, folder)? else {
         tracing::warn!(path = %folder.display(), "skipped: not the folder of a key");
         return Ok(None);
     };
     let entries = KeyFolder::of(layout, &key.file_name()).read(publisher.durable())?.entries;
     Ok(Some(KeyEntries { key, entries }))
-}
-
-fn key_file(path: &Path) -> Result<Option<Key>, Fault> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8(bytes).ok().and_then(|text| text.parse().ok())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fault::new("read", path, error)),
-    }
 }

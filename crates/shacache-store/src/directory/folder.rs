@@ -2,14 +2,9 @@
 //! there, and telling entries from anything else that lies around.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 use shacache_core::entry::{EntryError, EntryId, SignedEntry};
 use shacache_core::key::{Key, KeyFileName};
 
@@ -17,7 +12,7 @@ use super::later_than;
 use crate::durable::Durable;
 use crate::error::Fault;
 use crate::layout::{KEY_FILE, Layout, RecordName};
-use crate::scan;
+use crate::scan::{self, Content};
 use crate::timestamp::Timestamp;
 
 /// Where a key's entries and tombstones lie.
@@ -74,12 +69,7 @@ impl KeyFolder {
     pub(crate) fn size(&self, entries: &[RecordName]) -> Result<u64, Fault> {
         let mut bytes = 0;
         for record in entries {
-            let path = self.entry(record);
-            match fs::symlink_metadata(&path) {
-                Ok(found) => bytes += found.len(),
-                Err(error) if is_absent(&error) => {}
-                Err(error) => return Err(Fault::new("stat", &path, error)),
-            }
+            bytes += scan::status(&self.entry(record))?.map_or(0, |found| found.len());
         }
         Ok(bytes)
     }
@@ -153,31 +143,34 @@ impl Names {
 
 /// The names in a folder. One that is not UTF-8 is none of ours.
 fn list(folder: &Path) -> Result<Vec<String>, Fault> {
-    let name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
-    Ok(scan::paths(folder)?.into_iter().filter_map(name).collect())
+    let mut names = Vec::new();
+    for entry in scan::entries(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// The key whose entries belong into this folder; `None` for a folder that is no key's.
+pub(crate) fn key_of(layout: &Layout, folder: &Path) -> Result<Option<Key>, Fault> {
+    let spelled = folder.file_name().and_then(|name| KeyFileName::decode(name.to_str()?));
+    let key = match spelled {
+        Some(key) => Some(key),
+        None => match scan::content(&folder.join(KEY_FILE), KEY_FILE_LIMIT_BYTES)? {
+            Content::Bytes(text) => String::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+            Content::Missing | Content::NotAFile => None,
+        },
+    };
+    // Entries anywhere else than where the key leads are never listed.
+    Ok(key.filter(|key: &Key| layout.key_entries(&key.file_name()) == folder))
 }
 
 /// Reads and parses one file, never more of it than an entry may have. `None` when there is none.
 pub(crate) fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fault> {
-    let opened = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if is_absent(&error) => return Ok(None),
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
-            return Ok(Some(Err(NotAnEntry::NotAFile)));
-        }
-        Err(error) => return Err(Fault::new("open", path, error)),
-    };
-    if !file.metadata().map_err(Fault::at("stat", path))?.is_file() {
-        return Ok(Some(Err(NotAnEntry::NotAFile)));
-    }
-    let mut body = Vec::new();
-    let limit = SignedEntry::MAX_BODY_BYTES as u64 + 1;
-    file.take(limit).read_to_end(&mut body).map_err(Fault::at("read", path))?;
-    Ok(Some(SignedEntry::from_body(&body).map_err(NotAnEntry::from)))
+    Ok(match scan::content(path, SignedEntry::MAX_BODY_BYTES as u64 + 1)? {
+        Content::Missing => None,
+        Content::NotAFile => Some(Err(NotAnEntry::NotAFile)),
+        Content::Bytes(body) => Some(SignedEntry::from_body(&body).map_err(NotAnEntry::from)),
+    })
 }
 
 /// Why something with the name of an entry is none.
@@ -189,6 +182,5 @@ pub(crate) enum NotAnEntry {
     Content(#[from] EntryError),
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
+/// More than any key has.
+const KEY_FILE_LIMIT_BYTES: u64 = 1024;

@@ -1,14 +1,14 @@
 //! The folders of keys: their names, the file that holds a long key, and the entries.
 
-use std::fs;
+use std::path::Path;
 
-use shacache_core::key::{Key, KeyFileName};
+use shacache_core::entry::SignedEntry;
 
 use super::super::finding::Code;
 use super::super::{Report, reading};
 use super::{Item, Tree};
-use crate::directory::folder::read_entry;
-use crate::error::{Chain, Fault, StoreError};
+use crate::directory::folder::{key_of, read_entry};
+use crate::error::StoreError;
 use crate::layout::{KEY_FILE, RecordName};
 
 impl Tree<'_> {
@@ -22,34 +22,30 @@ impl Tree<'_> {
             self.stray(&folder, report).await;
             return Ok(());
         }
-        let Some(name) = self.key_of(&folder).await else {
-            let detail = "no key gives this name";
-            self.displace(Code::Misplaced, &folder, detail, report).await;
-            return Ok(());
+        let (layout, path) = (self.layout.clone(), folder.path.clone());
+        let key = match reading(move || key_of(&layout, &path)).await {
+            Ok(Some(key)) => key,
+            Ok(None) => {
+                let layout = self.layout.clone();
+                let is_wrong = move |path: &Path| Ok(key_of(&layout, path)?.is_none());
+                let detail = "no key gives this name";
+                self.displace(Code::Misplaced, &folder, detail, is_wrong, report).await;
+                return Ok(());
+            }
+            // Whose folder it is may be known the next time.
+            Err(error) => {
+                self.unreadable(&folder.path, &error, report);
+                return Ok(());
+            }
         };
-        for item in self.items(folder.path).await? {
-            if item.name == KEY_FILE && name.is_digest() {
+        for item in self.items(folder.path, report).await? {
+            if item.name == KEY_FILE && key.file_name().is_digest() {
                 self.check_file(&item, report).await;
             } else {
                 self.check_entry(item, report).await?;
             }
         }
         Ok(())
-    }
-
-    /// The name that the folder of its key has, if that is this folder.
-    async fn key_of(&self, folder: &Item) -> Option<KeyFileName> {
-        let key = match KeyFileName::decode(&folder.name) {
-            Some(key) => key,
-            None => {
-                let path = folder.path.join(KEY_FILE);
-                let read = reading(move || fs::read(&path).map_err(Fault::at("read", &path)));
-                let text = String::from_utf8(read.await.ok()?).ok()?;
-                text.parse::<Key>().ok()?
-            }
-        };
-        let name = key.file_name();
-        (self.layout.key_entries(&name) == folder.path).then_some(name)
     }
 
     async fn check_entry(&self, item: Item, report: &mut Report) -> Result<(), StoreError> {
@@ -68,21 +64,21 @@ impl Tree<'_> {
                 report.entries += 1;
                 if self.blobs.get(entry.digest()).await?.is_none() {
                     let detail = format!("no blob {}", entry.digest());
-                    report.add(self.finding(Code::BlobMissing, &item, &detail, None));
+                    report.add(self.finding(Code::BlobMissing, &item.path, &detail, None));
                 }
             }
-            Ok(Some(Ok(_))) => {
-                let detail = "the name is of another entry";
-                self.displace(Code::EntryDamaged, &item, detail, report).await;
+            Ok(Some(other)) => {
+                let detail = match other {
+                    Ok(_) => "the name is of another entry".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                let is_wrong = move |path: &Path| {
+                    let is_other = |entry: SignedEntry| *entry.id() != record.id;
+                    Ok(read_entry(path)?.is_some_and(|entry| entry.map_or(true, is_other)))
+                };
+                self.displace(Code::EntryDamaged, &item, &detail, is_wrong, report).await;
             }
-            Ok(Some(Err(error))) => {
-                let detail = error.to_string();
-                self.displace(Code::EntryDamaged, &item, &detail, report).await;
-            }
-            Err(error) => {
-                let detail = Chain(&error).to_string();
-                report.add(self.finding(Code::Unreadable, &item, &detail, None));
-            }
+            Err(error) => self.unreadable(&item.path, &error, report),
         }
         Ok(())
     }
