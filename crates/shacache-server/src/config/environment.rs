@@ -50,6 +50,14 @@ pub enum EnvironmentError {
         /// The key that it sets.
         key: String,
     },
+    /// The key is on or off.
+    #[error("{variable}: {key} is true or false")]
+    NotAChoice {
+        /// The variable.
+        variable: String,
+        /// The key that it sets.
+        key: String,
+    },
     /// The text is no UTF-8.
     #[error("{variable}: the value is not UTF-8")]
     NotUtf8 {
@@ -81,7 +89,11 @@ fn setting(
             Ok(number) => Value::Integer(number),
             Err(_) => return Err(EnvironmentError::NotANumber { variable, key }),
         },
-        Some(Value::Boolean(_) | Value::Float(_) | Value::Datetime(_) | Value::Table(_)) | None => {
+        Some(Value::Boolean(_)) => match text.trim().parse() {
+            Ok(choice) => Value::Boolean(choice),
+            Err(_) => return Err(EnvironmentError::NotAChoice { variable, key }),
+        },
+        Some(Value::Float(_) | Value::Datetime(_) | Value::Table(_)) | None => {
             return Err(EnvironmentError::Unknown { variable, key });
         }
     };

@@ -197,10 +197,46 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn every_key_is_a_variable_too() {
+    let home = Home::new();
+    let printed = said(&home.run(&["print-config"])).expect("good");
+    let defaults: toml::Table = printed.parse().expect("a table");
+    let keys = defaults.iter().flat_map(|(name, value)| match value {
+        toml::Value::Table(section) => {
+            section.iter().map(|(key, value)| (format!("{name}__{key}"), value)).collect()
+        }
+        _ => vec![(name.clone(), value)],
+    });
+    let mut count = 0;
+    for (key, value) in keys {
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Array(members) => {
+                let members: Vec<_> = members.iter().filter_map(toml::Value::as_str).collect();
+                members.join(",")
+            }
+            other => other.to_string(),
+        };
+        let variable = format!("SHACACHED_{}", key.replace('-', "_").to_uppercase());
+        let output = home.shacached(&["print-config"]).env(&variable, text).output();
+        assert_eq!(said(&output.expect("it runs")), Ok(printed.clone()), "{variable}");
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+    let off = home.shacached(&["print-config"]).env("SHACACHED_SCRUB__ENABLED", "false").output();
+    assert!(said(&off.expect("it runs")).expect("good").contains("\nenabled = false\n"));
+}
+
+#[test]
 fn a_wrong_variable_is_named() {
     for (variable, value, error) in [
         ("SHACACHED_LISSTEN", "x", "SHACACHED_LISSTEN: there is no key lissten"),
         ("SHACACHED_MOUNT", "x", "SHACACHED_MOUNT: there is no key mount"),
+        (
+            "SHACACHED_SCRUB__ENABLED",
+            "no",
+            "SHACACHED_SCRUB__ENABLED: scrub.enabled is true or false",
+        ),
         (
             "SHACACHED_LIMIT__BLOB_BYTES",
             "20G",
