@@ -167,6 +167,11 @@ impl BlobStore {
         if self.0.stopping.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
     }
 
+    /// Looks for blobs whose other digests the index does not have.
+    pub(crate) fn compute_aliases(&self) {
+        self.0.new_blobs.catch_up();
+    }
+
     /// Waits until the other digests of every blob published so far are with the index.
     pub(crate) async fn aliases_computed(&self) {
         self.0.new_blobs.flush().await;

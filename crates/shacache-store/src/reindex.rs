@@ -70,6 +70,9 @@ impl Reindexer {
             }
         }
         self.index.record(Change::EntriesEnd);
+        // A blob may be listed, and its other digests have gone with an earlier index.
+        self.index.flush().await;
+        self.blobs.compute_aliases();
         Ok(found)
     }
 

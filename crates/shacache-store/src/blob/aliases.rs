@@ -20,6 +20,8 @@ pub(crate) struct NewBlobs(mpsc::UnboundedSender<Announcement>);
 pub(crate) enum Announcement {
     /// A blob whose other digests may not be known.
     Blob(Digest),
+    /// The index may list blobs without their other digests.
+    Missing,
     /// Somebody waits until all of the above are.
     Flush(oneshot::Sender<()>),
 }
@@ -34,6 +36,12 @@ impl NewBlobs {
     pub(crate) fn add(&self, digest: Digest) {
         // At shutdown nobody listens any more: the next start finds the blob without aliases.
         let _ = self.0.send(Announcement::Blob(digest));
+    }
+
+    /// Looks for blobs that the index lists without their other digests.
+    pub(crate) fn catch_up(&self) {
+        // At shutdown nobody listens any more; the next start looks for itself.
+        let _ = self.0.send(Announcement::Missing);
     }
 
     /// Waits until every blob announced so far is dealt with.
@@ -58,12 +66,11 @@ pub(crate) fn compute(
     lower_priority();
     runtime.block_on(async {
         let work = async {
-            if let Err(error) = catch_up(blobs, index).await {
-                tracing::warn!(error = %Chain(&error), "aliases of earlier blobs are missing");
-            }
+            catch_up(blobs, index).await;
             while let Some(announcement) = announced.recv().await {
                 match announcement {
                     Announcement::Blob(digest) => index_one(blobs, index, &digest).await,
+                    Announcement::Missing => catch_up(blobs, index).await,
                     // Whoever waited may have gone.
                     Announcement::Flush(reply) => drop(reply.send(())),
                 }
@@ -82,8 +89,15 @@ pub(crate) fn lower_priority() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
 }
 
-/// Blobs that an earlier run took in and had no time for.
-async fn catch_up(blobs: &BlobStore, index: &Arc<Index>) -> Result<(), StoreError> {
+/// Blobs that an earlier run took in and had no time for, or whose other digests got lost with the
+/// index.
+async fn catch_up(blobs: &BlobStore, index: &Arc<Index>) {
+    if let Err(error) = index_missing(blobs, index).await {
+        tracing::warn!(error = %Chain(&error), "aliases of earlier blobs are missing");
+    }
+}
+
+async fn index_missing(blobs: &BlobStore, index: &Arc<Index>) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let missing = index.without_aliases(after).await?;
