@@ -28,7 +28,8 @@ impl ArchiveRoot {
 
     /// Opens the file at `path`, which lies below the root; `None` when there is none.
     pub(crate) async fn file(self: &Arc<Self>, path: PathBuf) -> Result<Option<File>, StoreError> {
-        self.resolve(path, OFlags::RDONLY | OFlags::NOFOLLOW).await
+        // A pipe that somebody put there must not hold up anybody; files know no such flag.
+        self.resolve(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK).await
     }
 
     /// Whether there is anything at `path`, which lies below the root.

@@ -10,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Microseconds since 1970-01-01T00:00:00Z, spelled `20261122T151200.123456Z` (ISO 8601 basic
-/// format). Years 0 to 9999, so text order is time order.
+/// format). Years 0 to 9998, so text order is time order, and every one of them can be spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Timestamp(i64);
 
@@ -21,10 +21,10 @@ impl Timestamp {
         Self(jiff::Timestamp::now().as_microsecond())
     }
 
-    /// One microsecond later.
+    /// One microsecond later; the last of all has none after it.
     #[must_use]
     pub(crate) fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self(self.0.saturating_add(1).min(LATEST))
     }
 
     /// How long ago it was; nothing for a time to come.
@@ -86,8 +86,8 @@ impl FromStr for Timestamp {
             digits(16, 6)? * 1000,
         )
         .map_err(|_| TimestampError)?;
-        let time = Offset::UTC.to_timestamp(civil).map_err(|_| TimestampError)?;
-        Ok(Self(time.as_microsecond()))
+        let time = Offset::UTC.to_timestamp(civil).map_err(|_| TimestampError)?.as_microsecond();
+        if time > LATEST { Err(TimestampError) } else { Ok(Self(time)) }
     }
 }
 
@@ -109,6 +109,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub(crate) struct TimestampError;
 
 const TEXT_LEN: usize = 23;
+/// 9998-12-31T23:59:59.999999Z.
+const LATEST: i64 = 253_370_764_799_999_999;
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +126,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_and_the_last_time_are_spelled_and_read() {
+        for text in ["00000101T000000.000000Z", "99981231T235959.999999Z"] {
+            let time: Timestamp = text.parse().expect("within the range");
+            assert_eq!(time.to_string(), text);
+            assert!(time.next().to_string().as_str() >= text);
+        }
+        let last: Timestamp = "99981231T235959.999999Z".parse().expect("within the range");
+        assert_eq!(last.next(), last);
+    }
+
+    #[test]
     fn refuses_other_forms() {
         for text in [
             "",
@@ -133,6 +146,9 @@ mod tests {
             "+0261122T151200.123456Z",
             "20261122t151200.123456Z",
             "2026112éT15200.123456Z",
+            "99990101T000000.000000Z",
+            "99991230T220000.999999Z",
+            "99991231T235959.999999Z",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }

@@ -32,6 +32,18 @@ const DAMAGES: [Damage; 6] = [
     ("longer", |bytes| bytes.extend_from_slice(b"more")),
 ];
 
+#[tokio::test]
+async fn a_pipe_in_a_blobs_place_holds_nobody_up() {
+    let mut subject = Subject::new(Between::Nothing);
+    let digest = Digest::of(b"a pipe");
+    let path = subject.blob_path(&digest);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("made");
+    assert!(subject.download(&digest).await.expect("read").is_none());
+    subject.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_is_never_delivered_and_a_new_upload_heals() {
     for sums in [Sums::Known, Sums::Unknown] {
