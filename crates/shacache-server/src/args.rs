@@ -39,10 +39,10 @@ pub(crate) struct Verify {
     /// Check one share of the archive: 3/30 is the third of thirty.
     #[arg(long, value_name = "PART/OF", default_value_t = Subset::WHOLE)]
     subset: Subset,
-    /// Leave out what a run that was cut off had checked.
+    /// Leave out what a run over the same share had checked before it was cut off.
     #[arg(long)]
     resume: bool,
-    /// Only report; move nothing.
+    /// Only report; move nothing, and count nothing as checked.
     #[arg(long)]
     dry_run: bool,
     /// Read at most so many bytes a second.

@@ -38,9 +38,9 @@ mod tree;
 pub struct VerifyOptions {
     /// Which share of the archive.
     pub subset: Subset,
-    /// Leave out what the last run, which did not reach its end, had checked.
+    /// Leave out what the last run over the same share, which did not reach its end, had checked.
     pub resume: bool,
-    /// Only report: nothing moves to quarantine.
+    /// Only report: nothing moves to quarantine, and nothing counts as checked.
     pub dry_run: bool,
     /// Read at most so many bytes a second; as fast as possible if `None`.
     pub bytes_per_second: Option<u64>,
@@ -157,27 +157,37 @@ impl Verifier {
         let mut report = Report::default();
         let mut pace = Pace::new(options.bytes_per_second);
         let mut saved = Instant::now();
-        let begun = self.state().begin(options.resume);
+        if !options.dry_run {
+            self.state().begin(options.subset, options.resume);
+        }
         let tree = self.tree((!options.dry_run).then(Timestamp::now));
         tree.check_top(&mut report).await?;
         for unit in options.subset.units() {
-            if self.state().checked_since(unit, begun) {
+            if options.resume && self.state().is_done(unit) {
                 continue;
             }
             if !go_on(&report) {
-                self.save().await;
+                if !options.dry_run {
+                    self.save().await;
+                }
                 return Ok(report);
             }
             self.blobs.check_running()?;
             tree.check_unit(unit, &mut pace, &mut report).await?;
-            self.state().checked(unit, Timestamp::now());
+            if options.dry_run {
+                // What is damaged is still in place: the next check has to see it.
+                continue;
+            }
+            self.state().done(unit);
             if saved.elapsed() > SAVE_INTERVAL {
                 self.save().await;
                 saved = Instant::now();
             }
         }
-        self.state().end();
-        self.save().await;
+        if !options.dry_run {
+            self.state().end();
+            self.save().await;
+        }
         Ok(report)
     }
 
@@ -186,7 +196,7 @@ impl Verifier {
         let (unit, _) = self.state().oldest();
         let tree = self.tree(Some(Timestamp::now()));
         tree.check_unit(unit, &mut Pace::new(bytes_per_second), &mut report).await?;
-        self.state().checked(unit, Timestamp::now());
+        self.state().checked(unit);
         self.save().await;
         Ok(report)
     }

@@ -239,6 +239,36 @@ async fn shares_cover_the_whole_and_a_run_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_wrong_lets_no_check_be_left_out() {
+    let mut subject = filled().await;
+    subject.close().await;
+    let times: Vec<String> =
+        (0..256).map(|unit| format!("\"{unit}\": \"29990101T000000.000000Z\"")).collect();
+    let state = format!("{{\"run\": null, \"checked\": {{{}}}}}", times.join(", "));
+    fs::write(subject.data().join("state/verify.json"), state).expect("written");
+    subject.open();
+    assert!(subject.store().oldest_check().is_none());
+    assert_eq!(verify(&subject, &WHOLE).await.units, 256);
+    assert!(subject.store().oldest_check().is_some());
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_counts_as_no_check() {
+    let mut subject = filled().await;
+    let dry = VerifyOptions { dry_run: true, ..WHOLE };
+    assert_eq!(verify(&subject, &dry).await.units, 256);
+    assert!(subject.store().oldest_check().is_none());
+    let cut_off = |report: &Report| report.units < 100;
+    subject.store().verify(WHOLE, cut_off).await.expect("walked");
+    // Neither does it take progress from a run that was cut off.
+    assert_eq!(verify(&subject, &dry).await.units, 256);
+    let rest = verify(&subject, &VerifyOptions { resume: true, ..WHOLE }).await;
+    assert_eq!(rest.units, 156);
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scrubbing_reaches_everything_and_finds_damage() {
     let mut subject = filled().await;
     let damaged = Digest::of(&some_bytes(7, 7000));
