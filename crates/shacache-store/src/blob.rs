@@ -147,6 +147,7 @@ impl BlobStore {
     /// When the ban cannot be written; the blob is not banned then.
     pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
         let (shared, digest, deletion) = (Arc::clone(&self.0), *digest, deletion.clone());
+        // Before it is on its own: a stop waits for whatever has entered, and refuses the rest.
         let pass = self.0.publisher.enter().await?;
         joined(tokio::spawn(async move { shared.ban(pass, &digest, &deletion).await })).await
     }

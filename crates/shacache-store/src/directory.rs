@@ -134,6 +134,7 @@ impl Directory {
     /// # Errors
     /// When it cannot be written; nothing is added then.
     pub async fn append(&self, key: &Key, entry: SignedEntry) -> Result<Appended, StoreError> {
+        // Before it is on its own: a stop waits for whatever has entered, and refuses the rest.
         let pass = self.0.publisher.enter().await?;
         let (directory, key) = (self.clone(), key.clone());
         joined(tokio::spawn(async move { directory.publish(pass, &key, entry).await })).await
