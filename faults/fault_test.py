@@ -14,6 +14,12 @@ class FaultTest(FolderTest):
         self.counts = Counter()
         self.addCleanup(self.print_counts)
 
+    def without_background_check(self):
+        """Arguments for a server in which nothing is checked unless asked for."""
+        config = self.folder / "no-scrub.toml"
+        config.write_text("[scrub]\nenabled = false\n")
+        return ["--config", config]
+
     def print_counts(self):
         counted = ", ".join(f"{name} {number}" for name, number in self.counts.items())
         print(f"       counted: {counted or 'nothing'}", flush=True)

@@ -26,15 +26,13 @@ BLOB_REPEATS = 100_000
 RATE_BYTES = 300_000
 # The exit code of a check that found something.
 DAMAGED = 4
-NO_SCRUB = "[scrub]\nenabled = false\n"
 
 
 class CheckBesideUploads(FaultTest):
     def setUp(self):
         super().setUp()
-        config = self.folder / "no-scrub.toml"
-        config.write_text(NO_SCRUB)
-        self.server = self.start(Shacached(self.folder / "data", arguments=["--config", config]))
+        arguments = self.without_background_check()
+        self.server = self.start(Shacached(self.folder / "data", arguments=arguments))
 
     def test_a_key_that_is_put_for_the_first_time(self):
         """Its folder is there a moment before the file that says whose it is."""

@@ -230,7 +230,7 @@ impl Store {
     /// nothing is deleted. `go_on` is asked now and then, with the report so far, whether to.
     ///
     /// # Errors
-    /// When folders cannot be listed. A file that cannot be read is a finding.
+    /// When the store is closed meanwhile. What cannot be listed or read is a finding.
     pub async fn verify(
         &self,
         options: VerifyOptions,
