@@ -56,7 +56,12 @@ impl PublicKey {
         }
         let verifier = ParsedPublicKey::new(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, rsa_key)
             .map_err(|_| PublicKeyError::Malformed)?;
-        Ok(Self { spki_der: der.into(), verifier, bits, fingerprint: Fingerprint::of(der) })
+        Ok(Self {
+            spki_der: der.into(),
+            verifier,
+            bits,
+            fingerprint: Fingerprint::of_spki_der(der),
+        })
     }
 
     /// Whether the key made the signature over exactly this message.
@@ -113,7 +118,10 @@ impl fmt::Debug for PublicKey {
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    fn of(spki_der: &[u8]) -> Self {
+    /// The fingerprint of a SubjectPublicKeyInfo (RFC 5280, section 4.1) in DER, of whatever scheme.
+    /// The bytes are not looked into.
+    #[must_use]
+    pub fn of_spki_der(spki_der: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, spki_der).as_ref());
         Self(bytes)

@@ -4,13 +4,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::Address;
+use super::{Address, ClientCertificate};
 
 /// The facts of a request's connection, found among the request's extensions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: Option<SocketAddr>,
     listener: Arc<Address>,
+    certificate: Option<ClientCertificate>,
 }
 
 impl Peer {
@@ -18,7 +19,13 @@ impl Peer {
     #[must_use]
     pub fn new(address: Option<SocketAddr>, listener: Arc<Address>) -> Self {
         let address = address.map(|a| SocketAddr::new(a.ip().to_canonical(), a.port()));
-        Self { address, listener }
+        Self { address, listener, certificate: None }
+    }
+
+    /// The same peer, which has shown `certificate` in a handshake that is complete.
+    #[must_use]
+    pub fn with_certificate(self, certificate: ClientCertificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
     }
 
     /// Where the client is connected from; an IPv4 address is never written as IPv6. `None` over a
@@ -38,6 +45,14 @@ impl Peer {
     #[must_use]
     pub fn is_unix(&self) -> bool {
         self.address.is_none()
+    }
+
+    /// The certificate that the client showed, if it has proven to hold its key. Nothing follows
+    /// from it alone: anyone can make one. It stays the same for the whole connection; what it is
+    /// worth may change between two requests.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_ref()
     }
 
     /// The listener that took the connection, with the port it really has.
