@@ -15,6 +15,7 @@ from interop.server import Shacached
 
 DISK_BYTES = 64 << 20
 BLOB_BYTES = 4 << 20
+SMALL_BYTES = BLOB_BYTES >> 12
 MOUNT_AND_RUN = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
 
 
@@ -44,10 +45,17 @@ class DiskFull(FolderTest):
         return answer
 
     def fill_by_uploads(self):
-        for number in range(DISK_BYTES // BLOB_BYTES + 1):
-            answer = self.post(number)
-            if answer.status != 201:
-                return answer
+        """Uploads until not even a small one is taken; gives the first and the last refusal."""
+        refused = []
+        size = BLOB_BYTES
+        for number in range(DISK_BYTES // SMALL_BYTES):
+            answer = self.post(number, size)
+            if answer.status == 201:
+                continue
+            refused.append(answer)
+            if size == SMALL_BYTES:
+                return refused[0], answer
+            size //= 16
         self.fail("more went in than there is room for")
 
     def fill_the_rest(self):
@@ -73,9 +81,9 @@ class DiskFull(FolderTest):
         return json.dumps([json.dumps({"sha512": digest, "n": number}), ""])
 
     def test_uploads_are_refused_and_entries_use_the_reserve(self):
-        answer = self.fill_by_uploads()
-        self.assertEqual(answer.status, 507)
-        self.assertEqual(answer.body.count(b"\n"), 1, "one plain line")
+        for answer in self.fill_by_uploads():
+            self.assertEqual(answer.status, 507)
+            self.assertEqual(answer.body.count(b"\n"), 1, "one plain line")
         self.assertGreater(len(self.stored), 10)
         self.check_nothing_left_over()
         self.check_reads()
