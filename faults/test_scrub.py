@@ -5,14 +5,20 @@ import hashlib
 import http.client
 import json
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
+from faults.archive import blob_file, blob_files
 from faults.fault_test import FaultTest, by_tier
+from interop import tier
 from interop.http_client import post_blob
 from interop.payload import BLOCK_BYTES, Payload
-from interop.server import PROGRAM, Shacached, run_shacached
+from interop.server import CHECKOUT, PROGRAM, Shacached, run_shacached, wait_until
 
-BLOBS = 8
+BLOB_BYTES = 4 << 20
+BLOBS, BLOBS_LONG = 64, 2_560
+PARTS = 256
 # Of the speed at which one processor hashes the same files. A short check is mostly the start of a
 # process, and other work on the machine takes more from one that lets everybody go first.
 LEAST_SPEED, LEAST_SPEED_LONG = 0.4, 0.8
@@ -24,43 +30,52 @@ REQUESTS = 500
 
 
 class Scrub(FaultTest):
+    """All tests check the same archive, and none changes it."""
+
+    @classmethod
+    def setUpClass(cls):
+        # Ten gibibytes are too much for memory, and what a check costs is a matter of real disks.
+        disk = CHECKOUT / "target" if tier.LONG else None
+        held = tempfile.TemporaryDirectory(prefix="shacache-faults-", dir=disk)
+        cls.data = Path(cls.enterClassContext(held)) / "data"
+        with Shacached(cls.data) as server:
+            cls.small = post_blob(server, b"x" * 1024).body.decode()
+            server.stop()
+        cls.blobs = by_tier(BLOBS, BLOBS_LONG)
+        for seed in range(cls.blobs):
+            payload = Payload(BLOB_BYTES, seed=seed)
+            file = blob_file(cls.data, payload.sha512())
+            file.parent.mkdir(parents=True, exist_ok=True)
+            payload.write_to(file)
+        cls.bytes = cls.blobs * BLOB_BYTES + 1024
+        # Computes all that a server would be busy with otherwise.
+        run_shacached("reindex", "--data", cls.data)
+
     def setUp(self):
         super().setUp()
-        arguments = self.without_background_check()
-        self.server = self.start(Shacached(self.folder / "data", arguments=arguments))
-        size = by_tier(32 << 20, 1280 << 20)
-        self.small = post_blob(self.server, b"x" * 1024).body.decode()
-        for seed in range(BLOBS):
-            with_length = Payload(size, seed=seed)
-            connection = http.client.HTTPConnection(*self.server.address)
-            connection.request(
-                "POST", "/shacache/", with_length.blocks(), {"Content-Length": str(size)}
-            )
-            self.assertEqual(connection.getresponse().status, 201)
-            connection.close()
-        self.bytes = BLOBS * size + 1024
+        self.server = Shacached(self.data, arguments=self.without_background_check())
 
     def test_a_check_costs_little_more_than_hashing(self):
-        self.server.stop()
         ratios = []
         for _ in range(3):
             bare_s = timed(self.hash_all)
-            verified_s = timed(lambda: run_shacached("verify", "--data", self.server.data))
+            verified_s = timed(lambda: run_shacached("verify", "--data", self.data))
             ratios.append(bare_s / verified_s)
         self.counts["bytes"] = self.bytes
         self.counts["percent of hashing speed"] = int(100 * max(ratios))
         self.assertGreaterEqual(max(ratios), by_tier(LEAST_SPEED, LEAST_SPEED_LONG), ratios)
 
     def test_a_throttled_check_does_not_slow_clients(self):
+        self.start(self.server)
         idle, busy = [], []
         for _ in range(ROUNDS):
             # A server goes on to the end of the part at hand when the command that asked is gone;
             # another check waits for that.
             run_shacached(
-                "verify", "--dry-run", "--subset", "1/256", "--data", self.server.data
+                "verify", "--dry-run", "--subset", "1/256", "--data", self.data
             )
             idle += self.request_times()
-            command = ["verify", "--data", self.server.data, "--rate", str(RATE_BYTES)]
+            command = ["verify", "--data", self.data, "--rate", str(RATE_BYTES)]
             check = subprocess.Popen([PROGRAM, *command], stdout=subprocess.DEVNULL)
             try:
                 busy += self.request_times()
@@ -74,26 +89,33 @@ class Scrub(FaultTest):
         self.assertLess(ratio, by_tier(MOST_DELAY, MOST_DELAY_LONG))
 
     def test_a_check_that_was_cut_off_goes_on(self):
-        self.server.stop()
-        whole = json.loads(run_shacached("verify", "--json", "--data", self.server.data))
-        self.assertEqual((whole["blobs"], whole["bytes"]), (BLOBS + 1, self.bytes))
-        command = ["verify", "--data", self.server.data, "--rate", str(self.bytes // 8)]
+        whole = self.verify()
+        self.assertEqual((whole["blobs"], whole["bytes"]), (self.blobs + 1, self.bytes))
+        self.assertEqual(whole["units"], PARTS)
+        command = ["verify", "--data", self.data, "--rate", str(self.bytes // 8)]
         check = subprocess.Popen([PROGRAM, *command], stdout=subprocess.DEVNULL)
-        progress = self.server.data / "state/verify.json"
+        progress = self.data / "state/verify.json"
         before = progress.read_text()
-        deadline = time.monotonic() + 60
-        while progress.read_text() == before:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.05)
+        wait_until(lambda: progress.read_text() != before, "some progress", limit_s=60)
         check.kill()
         check.wait()
-        rest = json.loads(run_shacached("verify", "--json", "--resume", "--data", self.server.data))
-        self.counts["parts left of 256"] = rest["units"]
-        self.assertLess(rest["units"], 256)
+        rest = self.verify("--resume")
+        self.counts[f"parts left of {PARTS}"] = rest["units"]
+        self.assertLess(rest["units"], PARTS)
         self.assertGreater(rest["units"], 0)
 
+    def test_the_shares_are_all_there_is(self):
+        reports = [self.verify("--subset", f"{number}/4") for number in range(1, 5)]
+        self.counts["blobs"] = sum(report["blobs"] for report in reports)
+        self.assertEqual(self.counts["blobs"], self.blobs + 1)
+        self.assertEqual(sum(report["bytes"] for report in reports), self.bytes)
+        self.assertEqual(sum(report["units"] for report in reports), PARTS)
+
+    def verify(self, *options):
+        return json.loads(run_shacached("verify", "--json", *options, "--data", self.data))
+
     def hash_all(self):
-        for path in (self.server.data / "archive/blobs").glob("*/*/*"):
+        for path in blob_files(self.data):
             digest = hashlib.sha512()
             with open(path, "rb") as file:
                 while block := file.read(BLOCK_BYTES):
