@@ -12,14 +12,6 @@ def unfit_blobs(data):
             yield f"blob {file.name[:16]}…: {len(content)} other bytes under its name"
 
 
-def whole_blobs(data):
-    """The digests of all other ones."""
-    return {
-        file.name for file in blob_files(data)
-        if hashlib.sha512(file.read_bytes()).hexdigest() == file.name
-    }
-
-
 def blob_files(data):
     return (data / "archive/blobs").glob("*/*/*")
 

@@ -9,14 +9,13 @@ import os
 import random
 import shutil
 
-from faults import no_fsync, publishing
+from faults import publishing
 from faults.acknowledged import Acknowledged
 from faults.archive import temporary_files, unfit
 from faults.crash_images import Recording
 from faults.fault_test import FaultTest, by_tier
-from faults.trace import Trace
 from interop.http_client import get_entries
-from interop.server import PROGRAM, Shacached
+from interop.server import Shacached
 
 UPLOADS = 100
 
@@ -24,7 +23,7 @@ UPLOADS = 100
 class CrashStates(FaultTest):
     def test_all_hold_what_was_acknowledged(self):
         images, started = by_tier((1_000, 10), (10_000, 200))
-        crashes = self.record(PROGRAM)
+        crashes = self.record()
         for number in range(images):
             problems = crashes.problems()
             self.assertEqual(problems, [], f"image {number}, cut at {crashes.cut}")
@@ -35,22 +34,15 @@ class CrashStates(FaultTest):
                 self.check_start(crashes)
         self.assertGreater(self.counts["acknowledged before"], 20 * images)
 
-    def test_without_fsync_most_do_not(self):
-        crashes = self.record(no_fsync.build())
-        for _ in range(100):
-            self.counts["images"] += 1
-            self.counts["bad images"] += bool(crashes.problems())
-        self.assertGreater(self.counts["bad images"], 50)
-
-    def record(self, program):
+    def record(self):
         data = self.folder / "data"
         with Shacached(data) as maker:
             maker.stop()
         skeleton = self.folder / "skeleton"
         # A start takes the mark of an orderly stop away, durably.
         shutil.copytree(data, skeleton, ignore=shutil.ignore_patterns("clean"))
-        with Shacached(data, program=program) as server:
-            with Trace(server, self.folder / "strace", publishing.CALLS) as trace:
+        with Shacached(data) as server:
+            with publishing.traced(server, self.folder / "strace") as trace:
                 uploads = publishing.publish(server, UPLOADS)
             self.assertEqual(len(uploads), UPLOADS)
         return Crashes(trace.calls(), data, skeleton, uploads)

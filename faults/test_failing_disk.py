@@ -9,9 +9,8 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from faults import no_fsync
 from faults.acknowledged import Acknowledged, entry_body, metadata
-from faults.archive import unfit, whole_blobs
+from faults.archive import unfit
 from faults.disk import Disk, run
 from faults.fault_test import FaultTest
 from faults.trace import Trace, open_paths
@@ -67,22 +66,6 @@ class FailingDisk(FaultTest):
             self.assertEqual(results, [0])
             self.assertEqual(request(server, "GET", "/readyz").status, 503)
             self.counts["refused"] += 1
-
-    def test_without_fsync_it_is_not_noticed(self):
-        thin = self.thin_folder()
-        digests = []
-        with (
-            Disk.made(thin, "ext4", CLAIMED_BYTES) as mounted,
-            Shacached(mounted / "data", program=no_fsync.build()) as server,
-        ):
-            for _ in range(2 * REAL_BYTES // BLOB_BYTES):
-                answer = post_blob(server, os.urandom(BLOB_BYTES))
-                self.assertEqual(answer.status, 201)
-                digests.append(answer.body.decode())
-        with self.on_a_good_disk(thin) as mounted:
-            lost = set(digests) - whole_blobs(mounted / "data")
-        self.counts["acknowledged"], self.counts["lost"] = len(digests), len(lost)
-        self.assertGreater(len(lost), 0)
 
     def thin_folder(self):
         thin = self.folder / "thin"

@@ -39,7 +39,7 @@ class Kill(FaultTest):
             server.start()
             self.assertLess(time.monotonic() - started_at, START_LIMIT_S)
             # The new one may be writing some of its own already.
-            self.assertEqual(left & temporary_files(server.data), set())
+            self.assertEqual(left & temporary_files(server.data), set(), "leftovers")
             self.counts["leftovers removed"] += len(left)
             self.assertEqual(cycle.lost(server), [])
             acknowledged.merge(cycle)
@@ -79,6 +79,15 @@ class Kill(FaultTest):
         self.counts["lists read"] = log.reads
         self.assertEqual(log.written, CLIENTS * per_writer)
         self.assertGreater(log.reads, 3 * keys)
+
+    def test_an_entry_that_is_there_twice_is_noticed(self):
+        """A negative control that no server can be made for: it lists each entry once by the way in
+        which it makes the list. So the list is doctored."""
+        log = SetLog(keys=1)
+        log.judge(0, {"one"}, [], ["one", "two"])
+        self.assertEqual(log.problems, [])
+        log.judge(0, {"one"}, ["one", "two"], ["one", "two", "one"])
+        self.assertRegex(log.problems[0], "there twice")
 
     def test_start_with_many_blobs(self):
         blobs = by_tier(5_000, 100_000)
@@ -140,6 +149,10 @@ class SetLog:
                 self.problems.append(f"key {key}: status {answer.status}")
             return
         texts = [text for text, _ in json.loads(answer.body)] if answer.status == 200 else []
+        self.judge(key, expected, earlier, texts)
+
+    def judge(self, key, expected, earlier, texts):
+        """`expected` were acknowledged, and `earlier` was the list, before `texts` was asked for."""
         with self.lock:
             self.reads += 1
             if len(texts) != len(set(texts)):

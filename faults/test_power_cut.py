@@ -7,19 +7,16 @@ does; then the server is killed, and both come back.
 import random
 import time
 
-from faults import no_fsync
 from faults.acknowledged import Acknowledged
 from faults.archive import unfit
-from faults.disk import Disk
+from faults.disk import Disk, run
 from faults.fault_test import FaultTest, by_tier
 from faults.uploaders import Uploaders
-from interop.server import PROGRAM, Shacached
+from interop.server import Shacached
 
 DISK_BYTES = 1 << 30
 CLIENTS = 8
 SIZES_BYTES = [0, 1, 100, 4_000, 65_536, 65_537, 300_000]
-# The control loses something at the first cut already, or something is wrong with the cut.
-CONTROL_CUTS = 20
 
 
 class PowerCut(FaultTest):
@@ -29,31 +26,15 @@ class PowerCut(FaultTest):
     def test_xfs(self):
         self.check_cuts("xfs", by_tier(4, 50))
 
-    def test_without_fsync_ext4_loses(self):
-        self.check_control("ext4")
-
-    def test_without_fsync_xfs_loses(self):
-        self.check_control("xfs")
-
     def check_cuts(self, kind, cuts):
-        total = 0
-        for cycle in self.cycles(kind, PROGRAM, cuts):
-            self.assertEqual(cycle.problems, [])
-            total += cycle.acknowledged.count()
-        self.counts["acknowledged"] = total
-        self.assertEqual(self.counts["cuts"], cuts)
-        self.assertGreater(total, 10 * cuts)
-
-    def check_control(self, kind):
-        program = no_fsync.build()
-        for cycle in self.cycles(kind, program, CONTROL_CUTS):
+        for cycle in self.cycles(kind, cuts):
             self.counts["acknowledged"] += cycle.acknowledged.count()
-            if cycle.problems:
-                self.counts["lost or damaged"] = len(cycle.problems)
-                return
-        self.fail(f"nothing was lost in {CONTROL_CUTS} cuts without any sync")
+            self.counts["lost or damaged"] += len(cycle.problems)
+            self.assertEqual(cycle.problems, [])
+        self.assertEqual(self.counts["cuts"], cuts)
+        self.assertGreater(self.counts["acknowledged"], 10 * cuts)
 
-    def cycles(self, kind, program, cuts):
+    def cycles(self, kind, cuts):
         """One power cut after the other on the same disk; after each all earlier ones are checked."""
         chance = random.Random(2)
         disk = Disk.made(self.folder, kind, DISK_BYTES)
@@ -62,10 +43,10 @@ class PowerCut(FaultTest):
             # Made orderly, so that only what is uploaded later is at stake.
             with Shacached(mounted / "data") as maker:
                 maker.stop()
-            server = Shacached(mounted / "data", program=program)
+            run("sync", "-f", mounted)
+            server = Shacached(mounted / "data")
             # Ended before the disk goes, also when the test fails in between.
             with server:
-                self.assertEqual(no_fsync.is_unsafe(server), program != PROGRAM)
                 for number in range(cuts):
                     cycle = Cycle()
                     with Uploaders(

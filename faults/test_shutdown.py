@@ -26,12 +26,9 @@ EXIT_LIMIT_S = 5
 
 class Shutdown(FaultTest):
     def test_transfers_end_well_within_the_grace(self):
-        size = by_tier(BLOB_BYTES, LONG_BLOB_BYTES)
         server = self.start(Shacached(self.folder / "data"))
-        stored = Payload(size, seed=1)
-        digest = post_blob(server, b"".join(stored.blocks())).body.decode()
-        uploads = [Upload(server, Payload(size, seed=2 + number)) for number in range(TRANSFERS)]
-        downloads = [Download(server, digest) for _ in range(TRANSFERS)]
+        uploads, downloads = self.transfers(server, TRANSFERS, by_tier(BLOB_BYTES, LONG_BLOB_BYTES))
+        self.assertFalse(is_refused(server.address))
         with InFlight([*uploads, *downloads]) as in_flight:
             server.process.send_signal(signal.SIGTERM)
             wait_until(lambda: is_refused(server.address), "new connections are refused")
@@ -39,18 +36,37 @@ class Shutdown(FaultTest):
             in_flight.go_on()
         self.assertEqual(server.process.wait(STOP_LIMIT_S), 0)
 
-        self.assertEqual([upload.outcome for upload in uploads], [(201, u.digest) for u in uploads])
-        self.assertEqual([download.outcome for download in downloads], [(200, digest)] * TRANSFERS)
+        self.assertEqual(broken([*uploads, *downloads]), [])
         self.counts["uploads"], self.counts["downloads"] = len(uploads), len(downloads)
         server.start()
         for upload in uploads:
             body = get_blob(server, upload.digest).body
             self.assertEqual(hashlib.sha512(body).hexdigest(), upload.digest)
 
-    def test_the_grace_has_an_end(self):
+    def test_all_transfers_break_once_the_grace_is_over(self):
+        """The negative control: what waits for them is the grace, and one that is too short shows."""
+        server = self.start(self.server_with_a_short_grace())
+        uploads, downloads = self.transfers(server, TRANSFERS, BLOB_BYTES)
+        with InFlight([*uploads, *downloads]) as in_flight:
+            server.process.send_signal(signal.SIGTERM)
+            self.assertNotEqual(server.process.wait(GRACE_S + EXIT_LIMIT_S), 0)
+            in_flight.go_on()
+        self.counts["broken"] = len(broken([*uploads, *downloads]))
+        self.assertEqual(self.counts["broken"], 2 * TRANSFERS)
+
+    def transfers(self, server, count, size):
+        stored = Payload(size, seed=1)
+        digest = post_blob(server, b"".join(stored.blocks())).body.decode()
+        uploads = [Upload(server, Payload(size, seed=2 + number)) for number in range(count)]
+        return uploads, [Download(server, digest) for _ in range(count)]
+
+    def server_with_a_short_grace(self):
         config = self.folder / "server.toml"
         config.write_text(f"[limit]\nshutdown-grace-seconds = {GRACE_S}\n")
-        server = self.start(Shacached(self.folder / "data", arguments=["--config", config]))
+        return Shacached(self.folder / "data", arguments=["--config", config])
+
+    def test_the_grace_has_an_end(self):
+        server = self.start(self.server_with_a_short_grace())
         upload = Upload(server, Payload(BLOB_BYTES))
         with InFlight([upload]) as in_flight:
             signalled_at = time.monotonic()
@@ -67,6 +83,11 @@ class Shutdown(FaultTest):
         self.assertEqual(get_blob(server, upload.digest).status, 404)
 
 
+def broken(transfers):
+    """Those that did not end as they have to."""
+    return [transfer for transfer in transfers if transfer.outcome != transfer.right_outcome]
+
+
 class Upload:
     """Sends half of a blob, waits, sends the rest."""
 
@@ -74,6 +95,7 @@ class Upload:
         self.connection = connect(server)
         self.payload = payload
         self.digest = payload.sha512()
+        self.right_outcome = (201, self.digest)
         self.outcome = None
 
     def run(self, halfway, go_on):
@@ -96,6 +118,7 @@ class Download:
     def __init__(self, server, digest):
         self.connection = connect(server)
         self.digest = digest
+        self.right_outcome = (200, digest)
         self.outcome = None
 
     def run(self, halfway, go_on):

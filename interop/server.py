@@ -20,10 +20,12 @@ class Shacached:
     `prefix` is put before the command, for example to run it in a namespace of its own.
     """
 
-    def __init__(self, data, *, arguments=(), prefix=(), program=PROGRAM):
+    program = PROGRAM
+
+    def __init__(self, data, *, arguments=(), prefix=()):
         self.data = Path(data)
         self.command = [
-            *prefix, program, "serve", "--listen", "127.0.0.1:0", "--data", data, *arguments,
+            *prefix, self.program, "serve", "--listen", "127.0.0.1:0", "--data", data, *arguments,
         ]
         self.process = None
         self.log = []

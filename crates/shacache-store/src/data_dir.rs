@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use crate::defence::Defence;
 use crate::durable::{make_folder, sync_file, sync_folder};
 use crate::error::{Fault, StoreError};
 use crate::layout::{FORMAT, Layout};
@@ -33,7 +34,9 @@ impl DataDir {
         check_version(&layout)?;
         check_file_system(&layout)?;
         let was_clean = take_clean_marker(&layout)?;
-        empty(&layout.temporary())?;
+        if Defence::EmptyTemporary.is_up() {
+            empty(&layout.temporary())?;
+        }
         Ok(Self { layout, lock: Mutex::new(Some(lock)), was_clean })
     }
 

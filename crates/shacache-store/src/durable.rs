@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use crate::defence::Defence;
 use crate::error::Fault;
 use crate::timestamp::Timestamp;
 
@@ -344,15 +345,19 @@ enum Reach {
     FileSystem,
 }
 
-/// Every sync of the archive goes through here, so that the feature `no-fsync` takes away all of
-/// them: the fault tests have to see such a build lose what it acknowledged.
+/// Every sync of the archive goes through here, so that a build for tests can take away all of them.
 fn sync(file: &File, reach: Reach) -> io::Result<()> {
-    if cfg!(feature = "no-fsync") {
+    if !Defence::Sync.is_up() {
         return Ok(());
     }
-    match reach {
-        Reach::File => file.sync_all()?,
-        Reach::FileSystem => rustix::io::retry_on_intr(|| rustix::fs::syncfs(file))?,
+    let synced = match reach {
+        Reach::File => file.sync_all(),
+        Reach::FileSystem => {
+            rustix::io::retry_on_intr(|| rustix::fs::syncfs(file)).map_err(io::Error::from)
+        }
+    };
+    if Defence::SyncErrors.is_up() {
+        synced?;
     }
     // Once XFS has shut down (its log could not be written), the fsync of a folder finds nothing
     // left to do and succeeds. Only other calls say what happened; this one touches no disk.

@@ -33,6 +33,7 @@ pub use self::reindex::Reindexed;
 mod archive_root;
 mod blocking;
 mod data_dir;
+mod defence;
 mod durable;
 mod gate;
 mod health;
@@ -113,9 +114,7 @@ impl Store {
     /// # Errors
     /// When another process holds it, its format is another, or a file operation fails.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        if cfg!(feature = "no-fsync") {
-            tracing::warn!("built without fsync: for tests only");
-        }
+        defence::announce();
         let data_dir = DataDir::open(&options.data)?;
         let layout = data_dir.layout().clone();
         let durable = Arc::new(Durable::new(layout.data(), &layout.temporary())?);

@@ -6,11 +6,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::defence::Defence;
 use crate::durable::{Durable, Published, Temporary};
 use crate::error::{Fault, StoreError};
 use crate::gate::{Gate, Pass};
@@ -41,7 +43,7 @@ impl Publisher {
     ) -> Result<Self, std::io::Error> {
         let (queue, jobs) = mpsc::channel();
         let (worker, switch) = (Arc::clone(&durable), Arc::clone(&health));
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("publish".into())
             .spawn(move || publish_all(&worker, &switch, &jobs))?;
         Ok(Self {
@@ -86,6 +88,9 @@ impl Publisher {
             Some(queue) => queue.send(Job { bytes, to, reply }).map_err(|_| StoreError::Closed)?,
             None => return Err(StoreError::Closed),
         }
+        if !Defence::AnswerLast.is_up() {
+            return Ok(Published::New);
+        }
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -129,6 +134,10 @@ impl Publisher {
 /// The thread: takes whatever waits, and publishes it one by one or as a group.
 fn publish_all(durable: &Durable, health: &HealthSwitch, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
+        if !Defence::AnswerLast.is_up() {
+            // Who answers first may publish late.
+            thread::sleep(LATE);
+        }
         let mut waiting = vec![first];
         waiting.extend(jobs.try_iter().take(GROUP_MAX - 1));
         if waiting.len() >= GROUP_MIN && health.check().is_ok() {
@@ -184,3 +193,5 @@ fn reply(job: Job, result: Result<Published, StoreError>) {
 /// From how many waiting files on two `syncfs` are cheaper than the syncs of each.
 const GROUP_MIN: usize = 4;
 const GROUP_MAX: usize = 256;
+/// By how much a build for tests publishes late.
+const LATE: Duration = Duration::from_millis(50);

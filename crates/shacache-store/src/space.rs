@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::defence::Defence;
 use crate::error::{Fault, StoreError};
 
 /// The space of one file system.
@@ -62,6 +63,7 @@ impl Reservation {
         let available = status.f_bavail.saturating_mul(status.f_frsize);
         let total = status.f_blocks.saturating_mul(status.f_frsize);
         let floor = match self.purpose {
+            _ if !Defence::Floor.is_up() => 0,
             Purpose::Blob => floor(total),
             Purpose::Entry => floor(total) / 2,
         };

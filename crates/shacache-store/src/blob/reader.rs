@@ -16,6 +16,7 @@ use shacache_core::digest::Hasher;
 use super::Blob;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use crate::blocking::blocking;
+use crate::defence::Defence;
 use crate::error::{Fault, StoreError};
 
 /// Verified bytes of a blob, in order.
@@ -81,6 +82,9 @@ impl BlobReader {
 
     /// Checks the chunk at hand; the last one passes only if the whole does.
     fn passes(&mut self, bytes: &Bytes) -> bool {
+        if !Defence::Checks.is_up() {
+            return true;
+        }
         let Some(blob) = &self.blob else {
             return false;
         };

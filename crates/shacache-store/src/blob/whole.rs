@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use super::{Blob, BlobStore, Checked, Shared};
 use crate::blocking::blocking;
+use crate::defence::Defence;
 use crate::error::{Fault, StoreError};
 use crate::verify::Pace;
 
@@ -149,7 +150,7 @@ impl BlobStore {
         let Some((found, sums)) = hashed else {
             return Err(StoreError::Closed);
         };
-        if found != *digest {
+        if found != *digest && Defence::Checks.is_up() {
             let place = match quarantine {
                 true => self.0.quarantine(digest, &file).await,
                 false => None,

@@ -9,6 +9,7 @@ use shacache_core::entry::{EntryError, EntryId, SignedEntry};
 use shacache_core::key::{Key, KeyFileName};
 
 use super::later_than;
+use crate::defence::Defence;
 use crate::durable::Durable;
 use crate::error::Fault;
 use crate::layout::{KEY_FILE, Layout, RecordName};
@@ -102,7 +103,9 @@ impl KeyFolder {
             }
         }
         names.visible = earliest.into_iter().map(|(id, time)| RecordName { time, id }).collect();
-        names.visible.sort_unstable();
+        if Defence::EntryOrder.is_up() {
+            names.visible.sort_unstable();
+        }
         Ok(names)
     }
 

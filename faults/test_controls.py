@@ -1,0 +1,86 @@
+"""A test that cannot fail proves nothing. Here each defence is removed from the server, one at a
+time, and the very test that watches over it has to fail, and for that reason."""
+
+import unittest
+
+from faults import (
+    test_bit_flips,
+    test_crash_states,
+    test_failing_calls,
+    test_failing_disk,
+    test_kill,
+    test_power_cut,
+    test_sync_order,
+)
+from faults.fault_test import FaultTest
+from faults.removed import removed
+from interop import test_disk_full
+
+
+class Controls(FaultTest):
+    def test_power_cut_ext4_without_sync(self):
+        self.check("sync", test_power_cut.PowerCut("test_ext4"), "other bytes|status 404")
+
+    def test_power_cut_xfs_without_sync(self):
+        self.check("sync", test_power_cut.PowerCut("test_xfs"), "other bytes|status 404")
+
+    def test_sync_order_without_sync(self):
+        test = test_sync_order.SyncOrder("test_every_201_comes_after_its_syncs")
+        self.check("sync", test, "renamed before its data was synced")
+
+    def test_crash_states_without_sync(self):
+        test = test_crash_states.CrashStates("test_all_hold_what_was_acknowledged")
+        self.check("sync", test, "other bytes|acknowledged, and not there")
+
+    def test_failing_disk_without_sync(self):
+        test = test_failing_disk.FailingDisk("test_fsync_fails")
+        self.check("sync", test, "other bytes")
+
+    def test_failing_calls_without_sync_errors(self):
+        test = test_failing_calls.FailingCalls("test_each_call")
+        self.check("sync-errors", test, "its sync failed, and it was acknowledged")
+
+    def test_kill_without_answering_last(self):
+        test = test_kill.Kill("test_acknowledged_uploads_survive")
+        self.check("answer-last", test, "status 404|is there 0 times")
+
+    def test_kill_without_emptying_the_temporary_folder(self):
+        test = test_kill.Kill("test_acknowledged_uploads_survive")
+        self.check("empty-temporary", test, "leftovers")
+
+    def test_set_without_answering_last(self):
+        test = test_kill.Kill("test_entries_of_a_key_keep_their_order")
+        self.check("answer-last", test, "acknowledged are missing")
+
+    def test_set_without_order(self):
+        test = test_kill.Kill("test_entries_of_a_key_keep_their_order")
+        self.check("entry-order", test, "the order changed")
+
+    def test_flips_without_checks(self):
+        test = test_bit_flips.BitFlips("test_with_checksums_known")
+        self.check("checks", test, "served as complete")
+
+    def test_flips_without_index_and_checks(self):
+        test = test_bit_flips.BitFlips("test_with_the_index_lost")
+        self.check("checks", test, "served as complete")
+
+    def test_check_for_flips_without_checks(self):
+        test = test_bit_flips.BitFlips("test_a_check_finds_all")
+        self.check("checks", test, "not found")
+
+    def test_full_disk_without_floor(self):
+        test = test_disk_full.DiskFull("test_uploads_are_refused_and_entries_use_the_reserve")
+        self.check("floor", test, "507 != 201")
+
+    def check(self, defence, test, reason):
+        """`test` passes elsewhere; without `defence` it has to fail, with `reason` in its words."""
+        outcome = unittest.TestResult()
+        outcome.failfast = True
+        test.is_control = True
+        with removed(defence):
+            test.run(outcome)
+        self.assertEqual([text for _, text in outcome.errors], [])
+        self.assertEqual(len(outcome.failures), 1, f"nothing was missed without {defence}")
+        self.assertRegex(outcome.failures[0][1], reason)
+        self.counts.update(getattr(test, "counts", {}))
+        self.counts["failed as it must"] += 1
