@@ -37,8 +37,8 @@ class CheckBesideUploads(FaultTest):
     def test_a_key_that_is_put_for_the_first_time(self):
         """Its folder is there a moment before the file that says whose it is."""
         text = metadata(hashlib.sha512(b"elsewhere").hexdigest())
-        slow = f"rename:delay_enter={SLOW_US}:when=1"
-        trace = Trace(self.server, self.folder / "strace", ["rename"], inject=slow)
+        slow = f"renameat:delay_enter={SLOW_US}:when=1"
+        trace = Trace(self.server, self.folder / "strace", ["renameat"], inject=slow)
         with trace, ThreadPoolExecutor(1) as client:
             upload = client.submit(put_entry, self.server, KEY, entry_body(text))
             wait_until(lambda: self.folder_of_key().is_dir(), "the key's folder")

@@ -19,7 +19,8 @@ DETACHED = " <detached ...>"
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
 WHOLE = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)(.*)$")
 DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
-QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# A text, and the open folder before it that it starts from where it is a path.
+QUOTED = re.compile(r'(?:\b(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass
@@ -51,8 +52,8 @@ class Call:
 
     @property
     def paths(self):
-        """The arguments that are texts."""
-        return QUOTED.findall(self.arguments)
+        """The arguments that are texts, as paths where they are relative to an open folder."""
+        return [os.path.join(*found) for found in QUOTED.findall(self.arguments)]
 
 
 class Trace:

@@ -331,9 +331,8 @@ impl Shared {
         self.sums.remove(digest);
         self.index.record(Change::NoBlob(*digest));
         let (shared, file, place) = (Arc::clone(self), Arc::clone(file), to.clone());
-        let moved = blocking(move || {
-            shared.publisher.durable().move_away(&from, &place, || is_at(&file, &from))
-        });
+        let moved =
+            blocking(move || shared.publisher.move_away(&from, &place, || is_at(&file, &from)));
         match moved.await {
             Ok(true) => {
                 self.damaged.fetch_add(1, Ordering::Relaxed);

@@ -33,6 +33,7 @@ impl DataDir {
         }
         check_version(&layout)?;
         check_file_system(&layout)?;
+        check_links(&layout)?;
         let was_clean = take_clean_marker(&layout)?;
         if Defence::EmptyTemporary.is_up() {
             empty(&layout.temporary())?;
@@ -114,6 +115,16 @@ fn check_file_system(layout: &Layout) -> Result<(), StoreError> {
     for folder in layout.folders() {
         if device(&temporary)? != device(&folder)? {
             return Err(StoreError::TwoFileSystems(temporary, folder));
+        }
+    }
+    Ok(())
+}
+
+/// Neither reads nor writes follow a link below the data folder.
+fn check_links(layout: &Layout) -> Result<(), StoreError> {
+    for folder in layout.folders() {
+        if scan::status(&folder)?.is_some_and(|found| found.is_symlink()) {
+            return Err(StoreError::Link(folder));
         }
     }
     Ok(())

@@ -5,83 +5,87 @@
 //! One file, as the kernel sees it:
 //! ```text
 //! openat(tmp/N, O_CREAT|O_EXCL)   write…   fsync(tmp/N)
-//! mkdirat(missing folders)        renameat(tmp/N, final)
+//! openat2(final's folder)         mkdirat(missing folders)    renameat(tmp/N, final)
 //! fsync(final's folder)           fsync(each folder above, up to one known durable)
+//! openat2(final)                  it is the file that was written
 //! ```
-//! A group: `write` all, `syncfs`, `mkdirat` and `renameat` all, `syncfs`.
+//! A group: `write` all, `syncfs`, `mkdirat` and `renameat` all, `syncfs`, `openat2` all.
 //!
 //! Must not know what the bytes mean. A failed sync is never repeated on the same data, because a
-//! second one may succeed without having written anything.
+//! second one may succeed without having written anything. No link is followed below the root.
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use rustix::fs::{AtFlags, FileType, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use self::folders::{Folder, Folders};
+pub(crate) use self::temporary::Temporary;
+use self::temporary::TemporaryFolder;
 use crate::defence::Defence;
 use crate::error::Fault;
+use crate::layout::Layout;
 use crate::timestamp::Timestamp;
 
-/// Publishes files below one root folder.
+mod folders;
+mod temporary;
+
+/// Publishes files below the data folder.
 #[derive(Debug)]
 pub(crate) struct Durable {
-    root: PathBuf,
-    temporary: PathBuf,
-    file_system: File,
-    /// Tells the temporary files of this run from those of a process that is just ending.
-    run: Timestamp,
-    next_temporary: AtomicU64,
-    /// Folders whose own names are on disk, all the way down from the root.
-    known: Mutex<HashSet<PathBuf>>,
+    layout: Layout,
+    folders: Folders,
+    temporary: TemporaryFolder,
     /// Published names that no sync covers yet.
     pending: Mutex<HashSet<PathBuf>>,
     pending_count: AtomicUsize,
     /// Held by whoever publishes or moves a name; taken in the order of their numbers.
     names: [Mutex<()>; NAME_LOCKS],
     /// Shared by those who publish in a folder, held alone by who moves it; taken after `names`.
-    folders: [RwLock<()>; NAME_LOCKS],
+    moves: [RwLock<()>; NAME_LOCKS],
 }
 
 /// What a publish found under the final name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// Nothing.
+    /// Nothing, or something that is no file and is in quarantine now.
     New,
     /// An older copy, which is replaced: that heals it, should it have been damaged.
     Replaced,
 }
 
+/// A file under its final name, before the sync that makes it durable.
+#[derive(Debug)]
+struct Placed<'a> {
+    to: &'a Path,
+    published: Published,
+    /// Device and inode.
+    identity: (u64, u64),
+}
+
 impl Durable {
-    /// `root` and `temporary` exist, and the names of both are durable.
-    pub(crate) fn new(root: &Path, temporary: &Path) -> Result<Self, Fault> {
+    /// The folders of `layout` exist, and their names are durable.
+    pub(crate) fn new(layout: Layout) -> Result<Self, Fault> {
         Ok(Self {
-            root: root.to_owned(),
-            temporary: temporary.to_owned(),
-            file_system: File::open(root).map_err(Fault::at("open", root))?,
-            run: Timestamp::now(),
-            next_temporary: AtomicU64::new(0),
-            known: Mutex::default(),
+            folders: Folders::below(layout.data())?,
+            temporary: TemporaryFolder::open(&layout.temporary())?,
+            layout,
             pending: Mutex::default(),
             pending_count: AtomicUsize::new(0),
             names: [const { Mutex::new(()) }; NAME_LOCKS],
-            folders: [const { RwLock::new(()) }; NAME_LOCKS],
+            moves: [const { RwLock::new(()) }; NAME_LOCKS],
         })
     }
 
     /// An empty file in `tmp/`, gone again when dropped unpublished.
     pub(crate) fn temporary(&self) -> Result<Temporary, Fault> {
-        let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let path = self.temporary.join(format!("{}-{number}", self.run));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path)
-            .map_err(Fault::at("create", &path))?;
-        Ok(Temporary { path, file, renamed: false })
+        self.temporary.file()
     }
 
     /// Gives the file its final name. When this returns it survives a power cut.
@@ -89,15 +93,18 @@ impl Durable {
         file.sync()?;
         let _name = lock(&self.names[name_lock(to)]);
         let _folder = self.stay(folder_lock(to));
-        let published = self.place(file, to)?;
-        let synced = self.sync_folders(to);
-        self.settle(&[(to, published)], synced)?;
-        Ok(published)
+        let folder = self.folders.make_for(to)?;
+        let placed = self.place(file, &folder, to)?;
+        let synced = self.folders.sync(&folder);
+        self.settle(&placed, synced)
     }
 
-    /// Publishes several small files at the cost of two syncs. All or none of them are published.
-    /// The names must differ from each other.
-    pub(crate) fn publish_group(&self, files: &[(&[u8], &Path)]) -> Result<Vec<Published>, Fault> {
+    /// Publishes several small files at the cost of two syncs; a failed sync fails all of them, and
+    /// what is in the way of one fails that one. The names must differ from each other.
+    pub(crate) fn publish_group(
+        &self,
+        files: &[(&[u8], &Path)],
+    ) -> Result<Vec<Result<Published, Fault>>, Fault> {
         let mut written = Vec::with_capacity(files.len());
         for (bytes, _) in files {
             let mut file = self.temporary()?;
@@ -109,32 +116,39 @@ impl Durable {
         let _names: Vec<_> = names.into_iter().map(|at| lock(&self.names[at])).collect();
         let folders = in_order(files.iter().map(|(_, to)| folder_lock(to)));
         let _folders: Vec<_> = folders.into_iter().map(|at| self.stay(at)).collect();
-        let mut placed = Vec::with_capacity(files.len());
         let mut outcome = Ok(());
+        let mut placed = Vec::with_capacity(files.len());
         for (file, (_, to)) in written.into_iter().zip(files) {
-            match self.place(file, to) {
-                Ok(published) => placed.push((*to, published)),
-                Err(fault) => {
-                    outcome = Err(fault);
-                    break;
-                }
+            let one = self.folders.make_for(to).and_then(|folder| self.place(file, &folder, to));
+            if let Err(fault) = &one
+                && fault.condemns_the_disk()
+            {
+                outcome = Err(fault.clone());
             }
+            placed.push(one);
         }
         let outcome = outcome.and_then(|()| self.sync_file_system());
         if outcome.is_ok() {
-            for (to, _) in &placed {
-                self.remember(self.folders_above(to).map(Path::to_owned));
-            }
+            let folders = placed.iter().flatten().filter_map(|placed| placed.to.parent());
+            folders.for_each(|folder| self.folders.is_synced(folder));
         }
-        self.settle(&placed, outcome)?;
-        Ok(placed.into_iter().map(|(_, published)| published).collect())
+        let settled: Vec<_> = placed
+            .into_iter()
+            .map(|one| one.and_then(|placed| self.settle(&placed, outcome.clone())))
+            .collect();
+        outcome.map(|()| settled)
     }
 
     /// Makes sure that a file somebody else put under `path` survives a power cut too.
     pub(crate) fn sync_existing(&self, path: &Path) -> Result<(), Fault> {
-        let file = File::open(path).map_err(Fault::at("open", path))?;
+        let folder = self.folders.of(path)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let root = self.folders.root();
+        let file = root
+            .get(path, flags, ResolveFlags::empty())
+            .map_err(|error| root.fault("open", path, error))?;
         sync_file(&file, path)?;
-        self.sync_folders(path)
+        self.folders.sync(&folder)
     }
 
     /// Moves whatever is at `from` to `to`, durably, if `is_wrong` still says so; gives whether it
@@ -147,7 +161,7 @@ impl Durable {
         is_wrong: impl FnOnce() -> Result<bool, Fault>,
     ) -> Result<bool, Fault> {
         let _name = lock(&self.names[name_lock(from)]);
-        let _folder = self.folders[name_lock(from)].write().unwrap_or_else(PoisonError::into_inner);
+        let _folder = self.moves[name_lock(from)].write().unwrap_or_else(PoisonError::into_inner);
         if !is_wrong()? {
             return Ok(false);
         }
@@ -160,148 +174,104 @@ impl Durable {
         self.pending_count.load(Ordering::Acquire) != 0 && lock(&self.pending).contains(path)
     }
 
+    /// Errors when a link leads to `folder`, or is there itself: what it hides is not the archive's.
+    pub(crate) fn refuse_links(&self, folder: &Path) -> Result<(), Fault> {
+        match self.folders.root().get_folder(folder) {
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(self.folders.root().fault("open", folder, error)),
+        }
+    }
+
     /// Syncs everything on the file system.
     pub(crate) fn sync_file_system(&self) -> Result<(), Fault> {
-        sync(&self.file_system, Reach::FileSystem).map_err(Fault::at("syncfs", &self.root))
+        let root = self.folders.root();
+        sync(root.folder(), Reach::FileSystem).map_err(Fault::at("syncfs", root.path()))
     }
 
     /// Keeps folders with this lock where they are.
     fn stay(&self, at: usize) -> RwLockReadGuard<'_, ()> {
-        self.folders[at].read().unwrap_or_else(PoisonError::into_inner)
+        self.moves[at].read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn relocate(&self, from: &Path, to: &Path) -> Result<(), Fault> {
-        self.make_folders(to)?;
-        fs::rename(from, to).map_err(Fault::at("rename", from))?;
-        self.sync_folders(to)?;
-        self.sync_folders(from)
+        let (source, target) = (self.folders.of(from)?, self.folders.make_for(to)?);
+        rustix::fs::renameat(&source.file, name(from), &target.file, name(to))
+            .map_err(Fault::at("rename", from))?;
+        self.folders.sync(&target)?;
+        self.folders.sync(&source)
     }
 
     /// Renames to the final name, which stays invisible if nothing was there before.
-    fn place(&self, file: Temporary, to: &Path) -> Result<Published, Fault> {
-        self.make_folders(to)?;
-        let published = match fs::symlink_metadata(to) {
-            Ok(_) => Published::Replaced,
-            Err(error) if error.kind() == ErrorKind::NotFound => Published::New,
-            Err(error) => return Err(Fault::new("stat", to, error)),
-        };
-        if published == Published::New {
-            lock(&self.pending).insert(to.to_owned());
-            self.pending_count.fetch_add(1, Ordering::AcqRel);
-        }
-        if let Err(fault) = file.rename(to) {
-            self.settle(&[(to, published)], Err(fault.clone()))?;
-        }
-        Ok(published)
-    }
-
-    /// Shows what was placed, or takes it back when a sync failed.
-    fn settle(
+    fn place<'a>(
         &self,
-        placed: &[(&Path, Published)],
-        synced: Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        for (path, published) in placed {
-            if *published == Published::Replaced {
-                continue;
-            }
-            if synced.is_err()
-                && let Err(error) = fs::remove_file(path)
-                && error.kind() != ErrorKind::NotFound
-            {
-                tracing::error!(path = %path.display(), %error, "an unpublished file stays");
-            }
-            if lock(&self.pending).remove(*path) {
-                self.pending_count.fetch_sub(1, Ordering::AcqRel);
-            }
+        file: Temporary,
+        folder: &Folder,
+        to: &'a Path,
+    ) -> Result<Placed<'a>, Fault> {
+        let identity = file.identity()?;
+        let published = self.announce(folder, to)?;
+        let renamed = self.temporary.rename(file, folder, to);
+        if renamed.is_err() {
+            self.show(to, published);
         }
-        synced
+        renamed.map(|()| Placed { to, published, identity })
     }
 
-    /// Makes the folders that lead to `path`.
-    fn make_folders(&self, path: &Path) -> Result<(), Fault> {
-        let missing: Vec<&Path> =
-            self.folders_above(path).take_while(|folder| !folder.is_dir()).collect();
-        for folder in missing.into_iter().rev() {
-            match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
-                Ok(()) => {
-                    lock(&self.known).remove(folder);
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Fault::new("mkdir", folder, error)),
+    /// Looks what is under a final name, and moves it to quarantine if it is no file. With nothing
+    /// there, what comes stays invisible.
+    fn announce(&self, folder: &Folder, to: &Path) -> Result<Published, Fault> {
+        match folder.kind(to)? {
+            Some(FileType::RegularFile) => return Ok(Published::Replaced),
+            Some(kind) => {
+                let place = self.layout.displaced(to, Timestamp::now());
+                self.relocate(to, &place)?;
+                let (path, to) = (to.display(), place.display());
+                tracing::error!(%path, ?kind, %to, "in the place of a file: moved to quarantine");
             }
+            None => {}
         }
-        Ok(())
+        lock(&self.pending).insert(to.to_owned());
+        self.pending_count.fetch_add(1, Ordering::AcqRel);
+        Ok(Published::New)
     }
 
-    /// Syncs the folder of `path`, and those above it that are not known to be durable.
-    fn sync_folders(&self, path: &Path) -> Result<(), Fault> {
-        let mut above = self.folders_above(path);
-        let Some(folder) = above.next() else {
-            return sync_folder(&self.root);
-        };
-        sync_folder(folder)?;
-        let mut synced = Vec::new();
-        let mut folder = folder;
-        while !lock(&self.known).contains(folder) {
-            let parent = above.next().unwrap_or(&self.root);
-            sync_folder(parent)?;
-            synced.push(folder.to_owned());
-            if parent == self.root {
-                break;
+    /// Shows what was placed, or takes it back when a sync failed or the name leads elsewhere now.
+    fn settle(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
+        let Placed { to, published, identity } = *placed;
+        let settled = synced.and_then(|()| {
+            if self.folders.identity(to)? == Some(identity) {
+                return Ok(published);
             }
-            folder = parent;
+            let gone = io::Error::new(ErrorKind::NotFound, "it was moved away meanwhile");
+            Err(Fault::new("publish", to, gone))
+        });
+        if settled.is_err() && published == Published::New {
+            self.take_back(placed);
         }
-        self.remember(synced);
-        Ok(())
+        self.show(to, published);
+        settled
     }
 
-    /// These folders' own names are on disk.
-    fn remember(&self, folders: impl IntoIterator<Item = PathBuf>) {
-        let mut known = lock(&self.known);
-        if known.len() > KNOWN_FOLDERS {
-            known.clear();
+    /// Removes a file that nobody has seen.
+    fn take_back(&self, placed: &Placed<'_>) {
+        let path = placed.to;
+        let removed = self.folders.identity(path).and_then(|found| {
+            if found != Some(placed.identity) {
+                return Ok(());
+            }
+            let folder = self.folders.of(path)?;
+            rustix::fs::unlinkat(&folder.file, name(path), AtFlags::empty())
+                .map_err(Fault::at("remove", path))
+        });
+        if let Err(error) = removed {
+            tracing::error!(path = %path.display(), %error, "an unpublished file stays");
         }
-        known.extend(folders);
     }
 
-    /// The folders of `path` below the root, innermost first.
-    fn folders_above<'a>(&self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
-        path.ancestors().skip(1).take_while(|folder| *folder != self.root)
-    }
-}
-
-/// A file in `tmp/` that nobody else knows of.
-#[derive(Debug)]
-pub(crate) struct Temporary {
-    path: PathBuf,
-    file: File,
-    renamed: bool,
-}
-
-impl Temporary {
-    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.file.write_all(bytes).map_err(Fault::at("write", &self.path))
-    }
-
-    fn sync(&self) -> Result<(), Fault> {
-        sync_file(&self.file, &self.path)
-    }
-
-    fn rename(mut self, to: &Path) -> Result<(), Fault> {
-        fs::rename(&self.path, to).map_err(Fault::at("rename", to))?;
-        self.renamed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.renamed
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            // It takes space until the next start empties `tmp/`.
-            tracing::warn!(path = %self.path.display(), %error, "a temporary file stays");
+    /// The opposite of [`Self::announce`].
+    fn show(&self, path: &Path, published: Published) {
+        if published == Published::New && lock(&self.pending).remove(path) {
+            self.pending_count.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -364,10 +334,14 @@ fn sync(file: &File, reach: Reach) -> io::Result<()> {
     file.metadata().map(|_| ())
 }
 
+/// The last part of a path.
+fn name(path: &Path) -> &std::ffi::OsStr {
+    path.file_name().unwrap_or_default()
+}
+
 /// The lock that a name shares with few others.
 fn name_lock(path: &Path) -> usize {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    crc32c::crc32c(name) as usize % NAME_LOCKS
+    crc32c::crc32c(name(path).as_encoded_bytes()) as usize % NAME_LOCKS
 }
 
 /// The lock that the folder of a name shares with few others.
@@ -391,5 +365,3 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 const NAME_LOCKS: usize = 256;
-/// Bounds the memory for known folders; forgetting them costs a few syncs.
-const KNOWN_FOLDERS: usize = 200_000;

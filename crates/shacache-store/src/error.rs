@@ -87,6 +87,9 @@ pub enum StoreError {
     /// renamed from one to the other.
     #[error("{} is on another file system than {}", .0.display(), .1.display())]
     TwoFileSystems(PathBuf, PathBuf),
+    /// A folder of the data folder is a link. The data folder itself may be one.
+    #[error("{} is a link, and none is followed below the data folder", .0.display())]
+    Link(PathBuf),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

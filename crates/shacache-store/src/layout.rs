@@ -110,6 +110,12 @@ impl Layout {
         self.data.join("quarantine/verify").join(check.to_string()).join(path)
     }
 
+    /// Where a publish moves what is no file and stands in a file's place.
+    pub(crate) fn displaced(&self, path: &Path, at: Timestamp) -> PathBuf {
+        let path = path.strip_prefix(&self.data).unwrap_or(path);
+        self.data.join("quarantine/displaced").join(at.to_string()).join(path)
+    }
+
     /// The progress of checks.
     pub(crate) fn verification(&self) -> PathBuf {
         self.data.join("state/verify.json")

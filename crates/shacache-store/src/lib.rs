@@ -31,6 +31,7 @@ pub use self::index::Totals;
 pub use self::reindex::Reindexed;
 
 mod archive_root;
+mod beneath;
 mod blocking;
 mod data_dir;
 mod defence;
@@ -117,7 +118,7 @@ impl Store {
         defence::announce();
         let data_dir = DataDir::open(&options.data)?;
         let layout = data_dir.layout().clone();
-        let durable = Arc::new(Durable::new(layout.data(), &layout.temporary())?);
+        let durable = Arc::new(Durable::new(layout.clone())?);
         if !data_dir.was_clean() {
             durable.sync_file_system()?;
         }

@@ -110,6 +110,16 @@ impl Publisher {
         Ok(self.judged(self.durable.sync_existing(path))?)
     }
 
+    /// Moves something out of the archive, as [`Durable::move_away`]. Blocking.
+    pub(crate) fn move_away(
+        &self,
+        from: &Path,
+        to: &Path,
+        is_wrong: impl FnOnce() -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
+        self.judged(self.durable.move_away(from, to, is_wrong))
+    }
+
     /// Waits for the writes under way and refuses any other.
     pub(crate) async fn close_gate(&self) {
         self.gate.close().await;
@@ -175,10 +185,13 @@ fn publish_group(durable: &Durable, health: &HealthSwitch, jobs: Vec<Job>) {
         file_of_job.push(at);
     }
     let result = durable.publish_group(&files).inspect_err(|fault| health.judge(fault));
+    for fault in result.iter().flatten().filter_map(|one| one.as_ref().err()) {
+        health.judge(fault);
+    }
     drop(files);
     for (job, at) in jobs.into_iter().zip(file_of_job) {
         let own = match &result {
-            Ok(published) => Ok(published[at]),
+            Ok(published) => published[at].clone().map_err(StoreError::from),
             Err(fault) => Err(fault.clone().into()),
         };
         reply(job, own);

@@ -131,7 +131,8 @@ fn store_verdict(error: &StoreError) -> (StatusCode, Option<Level>) {
         | StoreError::Index(_)
         | StoreError::Locked(_)
         | StoreError::Format { .. }
-        | StoreError::TwoFileSystems(..) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
+        | StoreError::TwoFileSystems(..)
+        | StoreError::Link(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
     }
 }
 

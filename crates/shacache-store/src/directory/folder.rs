@@ -77,6 +77,8 @@ impl KeyFolder {
 
     /// Reads the names. Blocking.
     pub(crate) fn names(&self, durable: &Durable) -> Result<Names, Fault> {
+        durable.refuse_links(&self.entries)?;
+        durable.refuse_links(&self.tombstones)?;
         let mut names = Names::default();
         let mut hidden_until: HashMap<EntryId, Timestamp> = HashMap::new();
         for name in list(&self.tombstones)? {

@@ -206,8 +206,7 @@ impl Tree<'_> {
         };
         let place = self.layout.quarantined_item(&item.path, check);
         let (publisher, from, to) = (Arc::clone(self.publisher), item.path.clone(), place.clone());
-        let moved =
-            reading(move || publisher.durable().move_away(&from, &to, || is_wrong(&from))).await;
+        let moved = reading(move || publisher.move_away(&from, &to, || is_wrong(&from))).await;
         match moved {
             Ok(true) => report.add(self.finding(code, &item.path, detail, Some(place))),
             Ok(false) => tracing::info!(path = %item.path.display(), "replaced while it was read"),

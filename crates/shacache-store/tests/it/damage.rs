@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use shacache_core::digest::Digest;
 use shacache_store::Health;
-use shacache_store::error::StoreError;
+use shacache_store::error::{Chain, StoreError};
 
 use crate::subject::{Between, Subject, entry, key, some_bytes};
 
@@ -31,18 +33,6 @@ const DAMAGES: [Damage; 6] = [
     ("emptied", Vec::clear),
     ("longer", |bytes| bytes.extend_from_slice(b"more")),
 ];
-
-#[tokio::test]
-async fn a_pipe_in_a_blobs_place_holds_nobody_up() {
-    let mut subject = Subject::new(Between::Nothing);
-    let digest = Digest::of(b"a pipe");
-    let path = subject.blob_path(&digest);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("made");
-    assert!(subject.download(&digest).await.expect("read").is_none());
-    subject.close().await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_is_never_delivered_and_a_new_upload_heals() {
@@ -220,38 +210,147 @@ async fn what_is_no_entry_is_skipped_and_the_others_listed() {
     subject.close().await;
 }
 
-#[tokio::test]
-async fn what_is_no_blob_is_a_miss() {
-    let mut subject = Subject::new(Between::Nothing);
-    for (seed, odd) in ["folder", "link", "folder at the file's folder"].into_iter().enumerate() {
-        let digest = Digest::of(&some_bytes(seed as u64, 10));
-        let path = subject.blob_path(&digest);
-        let folder = path.parent().expect("a folder");
-        fs::create_dir_all(folder).expect("made");
-        match odd {
-            "folder" => fs::create_dir(&path).expect("made"),
-            "link" => symlink("/etc/passwd", &path).expect("linked"),
-            _ => {
-                fs::remove_dir(folder).expect("removed");
-                fs::write(folder, "a file").expect("written");
-            }
+/// Ways to have something else than a file in a blob's place.
+type Odd = (&'static str, fn(&Path));
+
+const ODD: [Odd; 5] = [
+    ("folder", |path| fs::create_dir(path).expect("made")),
+    ("full folder", |path| fs::create_dir_all(path.join("inside")).expect("made")),
+    ("link", |path| symlink("/etc/passwd", path).expect("linked")),
+    ("pipe", |path| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).expect("made");
+    }),
+    ("socket", |path| {
+        // The path may be longer than a socket's address: it is made elsewhere and moved in.
+        let aside = tempfile::tempdir_in(path.parent().expect("a folder")).expect("made");
+        drop(UnixListener::bind(aside.path().join("s")).expect("bound"));
+        fs::rename(aside.path().join("s"), path).expect("moved");
+    }),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_blob_is_a_miss_and_an_upload_heals_it() {
+    for (name, make) in ODD {
+        for size in [10, 3 * CHUNK] {
+            let mut subject = Subject::new(Between::Nothing);
+            let bytes = some_bytes(1, size);
+            let digest = Digest::of(&bytes);
+            let path = subject.blob_path(&digest);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            make(&path);
+            let kind = fs::symlink_metadata(&path).expect("there").file_type();
+            assert!(subject.download(&digest).await.expect("read").is_none(), "{name}");
+            assert!(subject.upload(&bytes).await.expect("stored").was_new(), "{name}");
+            assert_eq!(subject.download(&digest).await.expect("read"), Some(bytes), "{name}");
+            let relative = path.strip_prefix(subject.data()).expect("below");
+            let displaced = subject.data().join("quarantine/displaced");
+            let run = fs::read_dir(displaced).expect("made").next().expect("one").expect("listed");
+            let kept = fs::symlink_metadata(run.path().join(relative)).expect("nothing is lost");
+            assert_eq!(kept.file_type(), kind, "{name}");
+            assert_eq!(subject.store().health(), Health::Healthy);
+            subject.close().await;
         }
-        let found = subject.store().blobs().get(&digest).await;
-        assert!(matches!(found, Ok(None) | Err(StoreError::Io { .. })), "{odd}: {found:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_heals_what_is_no_file_in_its_place() {
+    let mut subject = Subject::new(Between::Nothing);
+    let (key, entry) = (key("k"), entry(&Digest::of(b""), "note"));
+    subject.store().directory().append(&key, entry.clone()).await.expect("added");
+    let folder = subject.key_path(&key);
+    let path = fs::read_dir(&folder).expect("listed").next().expect("one").expect("listed").path();
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("made");
+    subject.close().await;
+    subject.open();
+    assert_eq!(subject.listed(&key).await, None);
+    subject.store().directory().append(&key, entry.clone()).await.expect("added");
+    assert_eq!(subject.listed(&key).await.expect("the entry").len(), 1);
+    assert_eq!(fs::read_to_string(&path).expect("read"), entry.body());
+    subject.close().await;
+}
+
+/// A folder that somebody replaced by a link to one elsewhere: nothing is read through it, and
+/// nothing lands behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_in_the_archive_is_followed() {
+    for levels in [1, 2] {
+        for size in [10, 3 * CHUNK] {
+            let mut subject = Subject::new(Between::Nothing);
+            let bytes = some_bytes(1, size);
+            let path = subject.blob_path(&Digest::of(&bytes));
+            let link = path.ancestors().nth(levels).expect("a folder");
+            let elsewhere = tempfile::tempdir().expect("made");
+            fs::create_dir_all(link.parent().expect("a folder")).expect("made");
+            symlink(elsewhere.path(), link).expect("linked");
+            let refused = subject.upload(&bytes).await.expect_err("a link leads there");
+            let expected = format!("open {}: it is a link, and none is followed", link.display());
+            assert_eq!(Chain(&refused).to_string(), expected);
+            assert_eq!(fs::read_dir(elsewhere.path()).expect("listed").count(), 0);
+            assert_eq!(subject.files_below("tmp"), 0);
+            // It may be there, behind the link: no miss.
+            let found = subject.store().blobs().get(&Digest::of(&bytes)).await;
+            assert!(matches!(found, Err(StoreError::Io { .. })), "{found:?}");
+            assert_eq!(subject.store().health(), Health::Healthy);
+            fs::remove_file(link).expect("removed");
+            subject.upload(&bytes).await.expect("stored");
+            subject.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_among_the_entries_is_followed() {
+    let mut subject = Subject::new(Between::Nothing);
+    let key = key("k");
+    let elsewhere = tempfile::tempdir().expect("made");
+    let folder = subject.key_path(&key);
+    let link = folder.parent().expect("a folder");
+    symlink(elsewhere.path(), link).expect("linked");
+    fs::create_dir(elsewhere.path().join("k")).expect("made");
+    let put = subject.store().directory().append(&key, entry(&Digest::of(b""), "note")).await;
+    assert!(matches!(put, Err(StoreError::Io { .. })), "{put:?}");
+    let got = subject.store().directory().get(&key).await;
+    assert!(matches!(got, Err(StoreError::Io { .. })), "{got:?}");
+    assert_eq!(fs::read_dir(elsewhere.path().join("k")).expect("listed").count(), 0);
     subject.close().await;
 }
 
 #[tokio::test]
+async fn a_file_in_a_folders_place_is_a_miss() {
+    let mut subject = Subject::new(Between::Nothing);
+    let digest = Digest::of(b"beneath a file");
+    let path = subject.blob_path(&digest);
+    let folder = path.parent().expect("a folder");
+    fs::create_dir_all(folder.parent().expect("a folder")).expect("made");
+    fs::write(folder, "a file").expect("written");
+    assert!(subject.download(&digest).await.expect("read").is_none());
+    subject.close().await;
+}
+
+/// Also when they are published in one group.
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_of_one_write_stops_no_other() {
     let mut subject = Subject::new(Between::Nothing);
     let bytes = some_bytes(1, 10);
-    fs::create_dir_all(subject.blob_path(&Digest::of(&bytes))).expect("made");
-    let refused = subject.upload(&bytes).await;
-    assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+    let path = subject.blob_path(&Digest::of(&bytes));
+    let folder = path.parent().expect("a folder");
+    fs::create_dir_all(folder.parent().expect("a folder")).expect("made");
+    fs::write(folder, "in the way of one").expect("written");
+    for _ in 0..20 {
+        let many: Vec<_> = (2..34).map(|seed| some_bytes(seed, 10)).collect();
+        let uploads =
+            futures_util::future::join_all(many.iter().map(|bytes| subject.upload(bytes)));
+        let (refused, stored) = tokio::join!(subject.upload(&bytes), uploads);
+        assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+        for one in stored {
+            one.expect("stored");
+        }
+    }
     assert_eq!(subject.files_below("tmp"), 0);
     assert_eq!(subject.store().health(), Health::Healthy);
-    subject.upload(&some_bytes(2, 10)).await.expect("stored");
     subject.close().await;
 }
 

@@ -90,6 +90,24 @@ async fn an_archive_on_another_file_system_is_refused() {
 }
 
 #[tokio::test]
+async fn a_link_for_a_folder_of_the_data_folder_is_refused() {
+    let mut subject = Subject::new(Between::Nothing);
+    subject.close().await;
+    let aside = subject.data().join("aside");
+    for folder in ["archive", "archive/blobs", "quarantine"] {
+        let folder = subject.data().join(folder);
+        fs::rename(&folder, &aside).expect("moved");
+        std::os::unix::fs::symlink(&aside, &folder).expect("linked");
+        let refused = subject.try_open();
+        assert!(matches!(&refused, Err(StoreError::Link(link)) if *link == folder), "{refused:?}");
+        fs::remove_file(&folder).expect("removed");
+        fs::rename(&aside, &folder).expect("moved back");
+    }
+    subject.open();
+    subject.close().await;
+}
+
+#[tokio::test]
 async fn the_marker_is_there_exactly_after_an_orderly_stop() {
     let mut subject = Subject::new(Between::Nothing);
     let marker = subject.data().join("index/clean");
