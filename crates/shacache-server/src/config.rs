@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::raw::{RawConfig, RawLimit, RawScrub};
+use self::raw::{RawConfig, RawLimit, RawScrub, RawTls};
 use crate::listen::{Address, AddressError, Limits, MinimumFlow};
 use crate::mount::{HostNameError, MountPathError, Mounts, MountsError};
 use crate::scrub::Scrub;
@@ -24,6 +24,7 @@ mod raw;
 pub struct Config {
     listen: Vec<Address>,
     data: PathBuf,
+    tls: Option<TlsFiles>,
     mounts: Mounts,
     log_format: LogFormat,
     log_level: LogLevel,
@@ -43,6 +44,13 @@ impl Config {
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Where the certificate for https is; never `None` when an address to listen at is one of
+    /// https.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsFiles> {
+        self.tls.as_ref()
     }
 
     /// Where the two services are found.
@@ -93,6 +101,10 @@ impl TryFrom<&RawConfig> for Config {
         if raw.data.as_os_str().is_empty() {
             return Err(SettingError::NoData);
         }
+        let tls = tls(&raw.tls);
+        if tls.is_none() && listen.iter().any(|address| matches!(address, Address::Tls(_))) {
+            return Err(SettingError::NoCertificate);
+        }
         let path = |key| move |text, cause| SettingError::MountPath { key, text, cause };
         let host = |key| move |text, cause| SettingError::MountHost { key, text, cause };
         let mounts = Mounts::new(
@@ -104,6 +116,7 @@ impl TryFrom<&RawConfig> for Config {
         Ok(Self {
             listen,
             data: raw.data.clone(),
+            tls,
             mounts,
             log_format: raw.log.format,
             log_level: raw.log.level,
@@ -111,6 +124,27 @@ impl TryFrom<&RawConfig> for Config {
             limits: limits(&raw.limit),
             scrub: scrub(&raw.scrub),
         })
+    }
+}
+
+/// The PEM files of the server's own certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl TlsFiles {
+    /// The file of the certificate and its chain.
+    #[must_use]
+    pub fn certificate(&self) -> &Path {
+        &self.certificate
+    }
+
+    /// The file of the private key; it may be the same.
+    #[must_use]
+    pub fn key(&self) -> &Path {
+        &self.key
     }
 }
 
@@ -132,6 +166,9 @@ pub enum SettingError {
     /// There is no data folder.
     #[error("no folder is named; without HOME there is no default either")]
     NoData,
+    /// An address of https has nothing to show.
+    #[error("an https listener shows a certificate, and tls.certificate names no file")]
+    NoCertificate,
     /// A mount path cannot be read.
     #[error("{text:?}")]
     MountPath {
@@ -165,6 +202,7 @@ impl SettingError {
         match self {
             Self::Listen { .. } | Self::ListenNowhere => &["listen"],
             Self::NoData => &["data"],
+            Self::NoCertificate => &["listen"],
             Self::MountPath { key, .. } | Self::MountHost { key, .. } => std::slice::from_ref(key),
             Self::Mounts(MountsError::Overlap(..)) => &["mount.shadir", "mount.shacache"],
             Self::Mounts(MountsError::SharedHost(_)) => {
@@ -180,6 +218,16 @@ fn each<T: std::str::FromStr>(
 ) -> Result<Vec<T>, SettingError> {
     let read = |text: &String| text.parse().map_err(|cause| error(text.clone(), cause));
     texts.iter().map(read).collect()
+}
+
+fn tls(raw: &RawTls) -> Option<TlsFiles> {
+    let certificate = raw.certificate.clone();
+    if certificate.as_os_str().is_empty() {
+        return None;
+    }
+    let in_one = raw.key.as_os_str().is_empty();
+    let key = if in_one { certificate.clone() } else { raw.key.clone() };
+    Some(TlsFiles { certificate, key })
 }
 
 fn scrub(raw: &RawScrub) -> Scrub {
@@ -198,6 +246,8 @@ fn limits(raw: &RawLimit) -> Limits {
         window_bytes: window_bytes.get(),
     };
     Limits {
+        handshake: seconds(raw.handshake_seconds),
+        handshakes: raw.handshakes.get(),
         first_byte: seconds(raw.first_byte_seconds),
         header: seconds(raw.header_seconds),
         idle: seconds(raw.idle_seconds),

@@ -12,6 +12,7 @@ pub mod config;
 pub mod listen;
 pub mod log;
 pub mod mount;
+pub mod reload;
 pub mod scrub;
 
 mod access_log;

@@ -2,8 +2,8 @@
 //!
 //! `axum::serve` sets no header timeout and no limit on connections, and hyper has no timeout for
 //! a client that stops reading. This module owns those defences, the request-line rule that lets
-//! raw keys in, and orderly shutdown. It knows nothing of routes, blobs or configuration; TLS
-//! will stand between `socket` and `connection`, which takes any byte stream with a [`Peer`].
+//! raw keys in, and orderly shutdown. It knows nothing of routes, blobs or configuration. TLS
+//! stands between `socket` and `connection`, which takes any byte stream with a [`Peer`].
 
 mod address;
 mod admission;
@@ -30,6 +30,7 @@ pub use counters::Counters;
 pub use limits::{Limits, MinimumFlow};
 pub use peer::Peer;
 pub use socket::Listener;
+pub use tls::{KeyPair, KeyPairError, Tls};
 
 use std::error::Error;
 use std::pin::pin;
@@ -39,14 +40,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 
 use admission::Admission;
 use connection::Shared;
 use socket::{Accepted, Acceptor, Stream};
+use tls::Handshakes;
 
 /// How a call of [`serve`] ended; the program's exit code is made of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,6 +71,7 @@ pub enum Drain {
 ///
 /// - Every request carries a [`Peer`] extension, and a [`RequestBody`] that keeps the body limits.
 /// - No accept error ends the loop: out of descriptors it pauses, and goes on by itself.
+/// - A client's certificate never decides whether it is answered; see [`Peer::certificate`].
 /// - At [`Limits::connections`] it stops accepting until a connection ends; clients wait in the
 ///   kernel's queue and lose nothing. An address that holds
 ///   [`Limits::connections_per_address`] has its further connections closed at once.
@@ -90,6 +95,7 @@ where
     let admission = Arc::new(Admission::new(&limits, Arc::clone(&counters)));
     let most_connections = limits.connections;
     let grace = limits.shutdown_grace;
+    let handshakes = Arc::new(Handshakes::new(limits.handshakes));
     let shared = Arc::new(Shared { limits, counters });
     let (stop, stopping) = watch::channel(());
 
@@ -100,9 +106,16 @@ where
         let Some(slot) = admission.admit(accepted.peer.ip()) else { return };
         let Accepted { stream, peer } = accepted;
         let (service, shared, stopping) = (service.clone(), Arc::clone(&shared), stopping.clone());
+        let handshakes = Arc::clone(&handshakes);
         tasks.spawn(async move {
             match stream {
                 Stream::Tcp(io) => connection::run(io, peer, service, shared, stopping).await,
+                Stream::Tls(io, tls) => {
+                    let secured = secure(&tls, io, peer, &handshakes, &shared, stopping.clone());
+                    if let Some((io, peer)) = secured.await {
+                        connection::run(io, peer, service, shared, stopping).await;
+                    }
+                }
                 Stream::Unix(io) => connection::run(io, peer, service, shared, stopping).await,
             }
             drop(slot);
@@ -142,6 +155,37 @@ where
     let connections = tasks.len();
     tasks.shutdown().await;
     Drain::Aborted { connections }
+}
+
+/// Carries out a handshake within its limits. A client that has not finished its own when the
+/// server stops has not asked for anything yet.
+async fn secure(
+    tls: &Tls,
+    io: TcpStream,
+    peer: Peer,
+    handshakes: &Handshakes,
+    shared: &Shared,
+    mut stopping: watch::Receiver<()>,
+) -> Option<(TlsStream<TcpStream>, Peer)> {
+    let counters = &shared.counters;
+    let handshake = handshakes.run(tls.accept(io, peer));
+    let ended = tokio::select! {
+        ended = timeout(shared.limits.handshake, handshake) => ended,
+        _ = stopping.changed() => return None,
+    };
+    match ended {
+        Ok(Some(Ok(secured))) => {
+            counters.handshakes.add();
+            return Some(secured);
+        }
+        Ok(Some(Err(error))) => {
+            counters.handshakes_failed.add();
+            tracing::debug!(error = &error as &dyn Error, "no TLS handshake");
+        }
+        Ok(None) => counters.handshakes_given_up.add(),
+        Err(_elapsed) => counters.handshake_timeouts.add(),
+    }
+    None
 }
 
 fn report_panic(ended: Result<(), JoinError>) {

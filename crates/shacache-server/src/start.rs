@@ -4,28 +4,33 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use shacache_server::admin::AdminSocket;
 use shacache_server::app::App;
 use shacache_server::config::{self, Config, Overrides};
-use shacache_server::listen::{Address, Drain, Listener};
+use shacache_server::listen::{Address, Drain, KeyPair, KeyPairError, Listener, Tls};
 use shacache_server::mount::{MountPath, Mounts};
+use shacache_server::reload::Reload;
 use shacache_server::{log, scrub, serve};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::descriptors;
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; SIGHUP has files read again.
 pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
     let config = config::load(overrides)?;
     log::start(&config);
     descriptors::raise_limit(config.limits().connections);
     Runtime::new()?.block_on(async {
         let signals = Signals::watch()?;
+        let mut reload = Reload::new(overrides.clone());
+        let tls = tls(&config, &mut reload)?;
         let app = App::open(&config)?;
-        let served = serve_until_stopped(&app, &config, &signals).await;
+        let served = serve_until_stopped(&app, &config, tls.as_ref(), reload, &signals).await;
         // Also when it could not listen: closed in good order, the next start is a quick one.
         app.store().close().await?;
         served.map(|()| ExitCode::SUCCESS)
@@ -35,10 +40,13 @@ pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
 async fn serve_until_stopped(
     app: &App,
     config: &Config,
+    tls: Option<&Tls>,
+    reload: Reload,
     signals: &Signals,
 ) -> Result<(), Box<dyn Error>> {
     let admin = AdminSocket::bind(app.store(), config.data())?;
-    let listeners = bind(config.listen())?;
+    let listeners = bind(config.listen(), tls)?;
+    let hangups = tokio::spawn(read_again(signals.hangups(), reload));
     announce(&listeners, config)?;
 
     let admin = tokio::spawn(admin.serve(app.store().clone()));
@@ -50,11 +58,36 @@ async fn serve_until_stopped(
         },
         () = signals.second_interrupt() => Err(Stopped::Twice.into()),
     };
+    hangups.abort();
     admin.abort();
     scrub.abort();
     // The admin socket's file goes with its task.
     let _aborted = (admin.await, scrub.await);
     stopped
+}
+
+/// What https shows, if it shows anything; the same again when `reload` runs.
+fn tls(config: &Config, reload: &mut Reload) -> Result<Option<Tls>, KeyPairError> {
+    let Some(files) = config.tls() else { return Ok(None) };
+    let tls = Tls::new(KeyPair::read(files.certificate(), files.key())?);
+    let shown = tls.clone();
+    reload.register("tls", move |config| {
+        if let Some(files) = config.tls() {
+            shown.replace(KeyPair::read(files.certificate(), files.key())?);
+        }
+        Ok(())
+    });
+    Ok(Some(tls))
+}
+
+/// Reads everything again after each hangup.
+async fn read_again(mut hangups: watch::Receiver<u32>, reload: Reload) {
+    let reload = Arc::new(reload);
+    while hangups.changed().await.is_ok() {
+        let reload = Arc::clone(&reload);
+        // A panic has said what happened, and the next hangup finds everything as it was.
+        let _panicked = spawn_blocking(move || reload.run()).await;
+    }
 }
 
 /// Why requests in flight did not finish.
@@ -66,8 +99,11 @@ enum Stopped {
     Twice,
 }
 
-/// The signals that end a server, counted from the start of the program.
-struct Signals(watch::Receiver<Seen>);
+/// The signals that mean something to a server, counted from the start of the program.
+struct Signals {
+    ending: watch::Receiver<Seen>,
+    hangups: watch::Receiver<u32>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -79,24 +115,31 @@ impl Signals {
     fn watch() -> io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let (sender, receiver) = watch::channel(Seen::default());
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (sender, ending) = watch::channel(Seen::default());
+        let (hung_up, hangups) = watch::channel(0);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => sender.send_modify(|seen| seen.interrupts += 1),
                     _ = terminate.recv() => sender.send_modify(|seen| seen.terminated = true),
+                    _ = hangup.recv() => hung_up.send_modify(|count| *count += 1),
                 }
             }
         });
-        Ok(Self(receiver))
+        Ok(Self { ending, hangups })
     }
 
     fn first(&self) -> impl Future<Output = ()> + use<> {
-        until(self.0.clone(), |seen| seen.terminated || seen.interrupts > 0)
+        until(self.ending.clone(), |seen| seen.terminated || seen.interrupts > 0)
     }
 
     fn second_interrupt(&self) -> impl Future<Output = ()> + use<> {
-        until(self.0.clone(), |seen| seen.interrupts > 1)
+        until(self.ending.clone(), |seen| seen.interrupts > 1)
+    }
+
+    fn hangups(&self) -> watch::Receiver<u32> {
+        self.hangups.clone()
     }
 }
 
@@ -105,9 +148,13 @@ async fn until(mut signals: watch::Receiver<Seen>, reached: fn(&Seen) -> bool) {
     let _sender_gone = signals.wait_for(reached).await;
 }
 
-fn bind(addresses: &[Address]) -> Result<Vec<Listener>, CannotListen> {
+fn bind(addresses: &[Address], tls: Option<&Tls>) -> Result<Vec<Listener>, CannotListen> {
     let bind = |address: &Address| {
-        Listener::bind(address).map_err(|source| CannotListen { address: address.clone(), source })
+        let bound = match (address, tls) {
+            (Address::Tls(address), Some(tls)) => Listener::bind_tls(*address, tls.clone()),
+            _ => Listener::bind(address),
+        };
+        bound.map_err(|source| CannotListen { address: address.clone(), source })
     };
     addresses.iter().map(bind).collect()
 }
@@ -124,12 +171,16 @@ fn announce(listeners: &[Listener], config: &Config) -> io::Result<()> {
     let mut text = String::new();
     let mut server = None;
     for listener in listeners {
-        match listener.local_addr() {
-            Address::Tcp(address) => {
-                text += &format!("listening on http://{address}\n");
-                server.get_or_insert_with(|| format!("http://{}", reachable(*address)));
-            }
-            Address::Unix(_) => text += &format!("listening on {}\n", listener.local_addr()),
+        let scheme_and_address = match listener.local_addr() {
+            Address::Tcp(address) => Some(("http", address)),
+            Address::Tls(address) => Some(("https", address)),
+            Address::Unix(_) => None,
+        };
+        if let Some((scheme, address)) = scheme_and_address {
+            text += &format!("listening on {scheme}://{address}\n");
+            server.get_or_insert_with(|| format!("{scheme}://{}", reachable(*address)));
+        } else {
+            text += &format!("listening on {}\n", listener.local_addr());
         }
     }
     text += &format!("data in {}\n", config.data().display());

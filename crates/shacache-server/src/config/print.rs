@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
-use super::raw::{RawConfig, RawLimit, RawLog, RawMount, RawScrub};
+use super::raw::{RawConfig, RawLimit, RawLog, RawMount, RawScrub, RawTls};
 
 /// The text of a file that says what `table` says, every key with its description.
 pub(super) fn to_toml(table: &Table) -> String {
@@ -38,6 +38,7 @@ fn write_table(text: &mut String, table: &Table, keys: &[(&str, &[&str])]) {
 
 fn section_keys(name: &str) -> &'static [(&'static str, &'static [&'static str])] {
     match name {
+        "tls" => RawTls::KEYS,
         "mount" => RawMount::KEYS,
         "log" => RawLog::KEYS,
         "limit" => RawLimit::KEYS,

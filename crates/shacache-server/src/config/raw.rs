@@ -35,13 +35,16 @@ macro_rules! table {
 table! {
     /// A configuration file.
     RawConfig {
-        /// Where to listen: IP:PORT, or unix:/PATH for a Unix socket. Port 0 takes a free one.
+        /// Where to listen: IP:PORT, https://IP:PORT for TLS, or unix:/PATH for a Unix socket. Port
+        /// 0 takes a free one.
         /// Everyone who reaches an address can read and write: listen beyond 127.0.0.1 only where
         /// that is meant.
         listen: Vec<String> = vec!["127.0.0.1:8080".to_owned()],
         /// The folder that holds everything. By default $STATE_DIRECTORY, as systemd sets it, or
         /// shacache in $XDG_DATA_HOME.
         data: PathBuf = PathBuf::new(),
+        /// What listeners for https show to clients.
+        tls: RawTls = RawTls::default(),
         /// Where the two services are found.
         mount: RawMount = RawMount::default(),
         /// What is written to standard error.
@@ -50,6 +53,18 @@ table! {
         limit: RawLimit = RawLimit::default(),
         /// The check of the archive in the background.
         scrub: RawScrub = RawScrub::default(),
+    }
+}
+
+table! {
+    /// `[tls]`.
+    RawTls {
+        /// A PEM file: the server's certificate, then those that lead to its authority. Read again
+        /// on SIGHUP, as the key is.
+        certificate: PathBuf = PathBuf::new(),
+        /// A PEM file: its private key (PKCS#8, PKCS#1 or SEC1), not encrypted. By default it is
+        /// in the same file.
+        key: PathBuf = PathBuf::new(),
     }
 }
 
@@ -105,7 +120,12 @@ table! {
         connections_per_address: NonZeroUsize = nonzero_count(256),
         /// Addresses exempt from that, because a proxy there speaks for many clients.
         uncapped_addresses: Vec<IpAddr> = Vec::new(),
-        /// From the start of a connection to the end of its first request line, in seconds.
+        /// From the start of a connection to the end of its TLS handshake, in seconds.
+        handshake_seconds: NonZeroU64 = nonzero(10),
+        /// TLS handshakes under way at once. At the limit those that have taken longer than a
+        /// second give way to new ones.
+        handshakes: NonZeroUsize = nonzero_count(4096),
+        /// From there to the end of its first request line, in seconds.
         first_byte_seconds: NonZeroU64 = nonzero(10),
         /// From the first byte of a request to the end of its headers, in seconds.
         header_seconds: NonZeroU64 = nonzero(15),

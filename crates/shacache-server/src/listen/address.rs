@@ -13,14 +13,30 @@ use thiserror::Error;
 pub enum Address {
     /// An IP address and port; port 0 lets the kernel choose a free one.
     Tcp(SocketAddr),
+    /// The same, where TLS is spoken.
+    Tls(SocketAddr),
     /// The absolute path of a Unix socket.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether only this machine reaches it: a Unix socket, or loopback.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) | Self::Tls(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
 }
 
 impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Some(address) = text.strip_prefix(HTTPS) {
+            return Ok(Self::Tls(address.parse()?));
+        }
         let Some(path) = text.strip_prefix("unix:") else {
             return Ok(Self::Tcp(text.parse()?));
         };
@@ -38,6 +54,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Tls(address) => write!(f, "{HTTPS}{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -46,7 +63,7 @@ impl fmt::Display for Address {
 /// Why a text is no [`Address`].
 #[derive(Debug, Error)]
 pub enum AddressError {
-    /// Neither `IP:PORT` nor `unix:PATH`; host names are not looked up.
+    /// Neither `IP:PORT`, with `https://` or without, nor `unix:PATH`; host names are not looked up.
     #[error("not an IP address with a port, nor `unix:` and a path")]
     NotAnAddress(#[from] AddrParseError),
     /// The path would depend on the directory the server was started in.
@@ -57,6 +74,8 @@ pub enum AddressError {
     TooLong,
 }
 
+const HTTPS: &str = "https://";
+
 /// `sun_path` of unix(7): 108 bytes, one of them the closing NUL.
 const LONGEST_UNIX_PATH: usize = 107;
 
@@ -66,14 +85,33 @@ mod tests {
 
     #[test]
     fn prints_as_it_is_read() {
-        for text in ["127.0.0.1:8080", "[::1]:0", "0.0.0.0:80", "unix:/run/a b/socket"] {
+        for text in
+            ["127.0.0.1:8080", "[::1]:0", "0.0.0.0:80", "https://[::]:443", "unix:/run/a b/socket"]
+        {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
         }
     }
 
     #[test]
+    fn what_only_this_machine_reaches_is_local() {
+        for (text, local) in [
+            ("127.0.0.2:80", true),
+            ("https://[::1]:443", true),
+            ("[::ffff:127.0.0.1]:80", true),
+            ("unix:/run/socket", true),
+            ("0.0.0.0:80", false),
+            ("https://[::]:443", false),
+            ("192.0.2.1:80", false),
+        ] {
+            assert_eq!(text.parse::<Address>().expect(text).is_local(), local, "{text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_cannot_be_bound() {
-        for text in ["", "localhost:80", "127.0.0.1", "::1:80x", ":80", "tcp:127.0.0.1:80"] {
+        for text in
+            ["", "localhost:80", "127.0.0.1", "::1:80x", ":80", "tcp:127.0.0.1:80", "https://a:1"]
+        {
             assert!(
                 matches!(text.parse::<Address>(), Err(AddressError::NotAnAddress(_))),
                 "{text}"

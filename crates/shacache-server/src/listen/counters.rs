@@ -10,6 +10,10 @@ pub struct Counters {
     pub(super) accepted: Counter,
     pub(super) refused_by_address: Counter,
     pub(super) accept_errors: Counter,
+    pub(super) handshakes: Counter,
+    pub(super) handshakes_failed: Counter,
+    pub(super) handshake_timeouts: Counter,
+    pub(super) handshakes_given_up: Counter,
     pub(super) requests: Counter,
     pub(super) lines_too_long: Counter,
     pub(super) first_byte_timeouts: Counter,
@@ -42,6 +46,30 @@ impl Counters {
     #[must_use]
     pub fn accept_errors(&self) -> u64 {
         self.accept_errors.value()
+    }
+
+    /// TLS handshakes that were completed.
+    #[must_use]
+    pub fn handshakes(&self) -> u64 {
+        self.handshakes.value()
+    }
+
+    /// TLS handshakes that failed: nothing in common, no TLS, or the client went away.
+    #[must_use]
+    pub fn handshakes_failed(&self) -> u64 {
+        self.handshakes_failed.value()
+    }
+
+    /// Connections closed because their TLS handshake took too long.
+    #[must_use]
+    pub fn handshake_timeouts(&self) -> u64 {
+        self.handshake_timeouts.value()
+    }
+
+    /// Connections closed in their TLS handshake because too many others waited for theirs.
+    #[must_use]
+    pub fn handshakes_given_up(&self) -> u64 {
+        self.handshakes_given_up.value()
     }
 
     /// Requests handed to the service.

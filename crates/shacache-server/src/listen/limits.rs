@@ -7,8 +7,15 @@ use std::time::Duration;
 /// The limits of one [`serve`](super::serve).
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From the start of a connection to the end of its first request line. Default 10 s. Longer
-    /// lets silent connections pile up; shorter cuts off clients with a lossy link.
+    /// From the start of a connection to the end of its TLS handshake. Default 10 s. Longer lets
+    /// silent connections pile up; shorter cuts off clients with a lossy link.
+    pub handshake: Duration,
+    /// TLS handshakes under way at once. At the limit those that have taken longer than a second
+    /// give way to new ones. Default 4096.
+    pub handshakes: usize,
+    /// From the start of a connection, or the end of its TLS handshake, to the end of its first
+    /// request line. Default 10 s. Longer lets silent connections pile up; shorter cuts off
+    /// clients with a lossy link.
     pub first_byte: Duration,
     /// From the first byte of a request to the end of its head. Default 15 s. Longer is an
     /// invitation to send a head byte by byte.
@@ -69,6 +76,8 @@ impl Default for Limits {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
         Self {
+            handshake: Duration::from_secs(10),
+            handshakes: 4096,
             first_byte: Duration::from_secs(10),
             header: Duration::from_secs(15),
             idle: minute,

@@ -4,6 +4,7 @@
 use std::fs;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Address, Counters, Peer};
+use super::{Address, Counters, Peer, Tls};
 
 /// A socket that clients can connect to from the moment it exists; they are answered once it is
 /// given to [`serve`](super::serve). Dropping it removes the file of a Unix socket.
@@ -28,6 +29,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum Bound {
     Tcp(TcpListener),
+    Tls(TcpListener, Tls),
     Unix { socket: UnixListener, _file: SocketFile },
 }
 
@@ -37,26 +39,19 @@ impl Listener {
     /// umask.
     ///
     /// # Errors
-    /// What the system said, such as [`io::ErrorKind::AddrInUse`].
+    /// What the system said, such as [`io::ErrorKind::AddrInUse`]. An address of https is bound by
+    /// [`bind_tls`](Self::bind_tls).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => {
-                let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
-                socket.set_reuse_address(true)?;
-                // Linux hands these down to every accepted socket, which saves a call for each.
-                // Without NODELAY small answers wait 40 ms for an acknowledgement.
-                socket.set_tcp_nodelay(true)?;
-                socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-                socket.bind(&(*address).into())?;
-                socket.listen(BACKLOG)?;
-                socket.set_nonblocking(true)?;
-                let socket = TcpListener::from_std(socket.into())?;
+                let socket = listen_at(*address)?;
                 let address = Arc::new(Address::Tcp(socket.local_addr()?));
                 Ok(Self { socket: Bound::Tcp(socket), address })
             }
+            Address::Tls(_) => Err(io::Error::from(io::ErrorKind::InvalidInput)),
             Address::Unix(path) => {
                 let socket = match UnixListener::bind(path) {
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
@@ -74,6 +69,19 @@ impl Listener {
         }
     }
 
+    /// Binds `address` and listens there for clients that speak TLS.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn bind_tls(address: SocketAddr, tls: Tls) -> io::Result<Self> {
+        let socket = listen_at(address)?;
+        let address = Arc::new(Address::Tls(socket.local_addr()?));
+        Ok(Self { socket: Bound::Tls(socket, tls), address })
+    }
+
     /// Where this listens, with the port the kernel chose.
     #[must_use]
     pub fn local_addr(&self) -> &Address {
@@ -84,7 +92,9 @@ impl Listener {
     /// keeps its window shut that long (`TCP_USER_TIMEOUT` of tcp(7)).
     fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
         match &self.socket {
-            Bound::Tcp(socket) => SockRef::from(socket).set_tcp_user_timeout(Some(timeout)),
+            Bound::Tcp(socket) | Bound::Tls(socket, _) => {
+                SockRef::from(socket).set_tcp_user_timeout(Some(timeout))
+            }
             Bound::Unix { .. } => Ok(()),
         }
     }
@@ -94,6 +104,10 @@ impl Listener {
             Bound::Tcp(socket) => {
                 let (stream, address) = ready!(socket.poll_accept(cx))?;
                 (Stream::Tcp(stream), Some(address))
+            }
+            Bound::Tls(socket, tls) => {
+                let (stream, address) = ready!(socket.poll_accept(cx))?;
+                (Stream::Tls(stream, tls.clone()), Some(address))
             }
             Bound::Unix { socket, .. } => (Stream::Unix(ready!(socket.poll_accept(cx))?.0), None),
         };
@@ -112,7 +126,22 @@ pub(super) struct Accepted {
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
+    /// Before its handshake.
+    Tls(TcpStream, Tls),
     Unix(UnixStream),
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    // Linux hands these down to every accepted socket, which saves a call for each.
+    // Without NODELAY small answers wait 40 ms for an acknowledgement.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// All listeners of one server, taken in turn.
@@ -246,7 +275,7 @@ mod tests {
         Acceptor::new(listeners, Duration::from_secs(60), Arc::default())
     }
 
-    fn bind(address: &str) -> (Listener, std::net::SocketAddr) {
+    fn bind(address: &str) -> (Listener, SocketAddr) {
         let listener = Listener::bind(&address.parse().expect("an address")).expect("a socket");
         let Address::Tcp(address) = *listener.local_addr() else { panic!("not TCP") };
         (listener, address)

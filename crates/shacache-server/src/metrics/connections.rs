@@ -32,6 +32,22 @@ impl Collector for Connections {
                 counters.refused_by_address(),
             ),
             ("accept_errors", "Failed accepts.", counters.accept_errors()),
+            ("tls_handshakes", "TLS handshakes completed.", counters.handshakes()),
+            (
+                "tls_handshakes_failed",
+                "TLS handshakes failed: nothing in common, no TLS, or the client went away.",
+                counters.handshakes_failed(),
+            ),
+            (
+                "tls_handshake_timeouts",
+                "A TLS handshake took too long.",
+                counters.handshake_timeouts(),
+            ),
+            (
+                "tls_handshakes_given_up",
+                "A slow TLS handshake gave way to others.",
+                counters.handshakes_given_up(),
+            ),
             ("request_lines_too_long", "Requests answered 414.", counters.lines_too_long()),
             ("first_byte_timeouts", "No request line came.", counters.first_byte_timeouts()),
             ("header_timeouts", "Headers took too long.", counters.header_timeouts()),

@@ -30,6 +30,8 @@ fn good_files() {
         "",
         "# nothing\n",
         "listen = [\"127.0.0.1:0\", \"[::1]:8080\", \"unix:/run/shacache/http.sock\"]",
+        "listen = [\"https://[::]:443\"]\n[tls]\ncertificate = \"/a\"\nkey = \"/b\"",
+        "tls.certificate = \"/both\"",
         "data = \"/srv/shacache\"\n[mount]\nshacache = [\"/shacache/cache\"]\nshadir = [\"/shacache/dir/\"]",
         "mount.shacache-host = [\"shacache.example\", \"[::1]\"]\nmount.shadir = []",
         "[log]\nformat = \"json\"\nlevel = \"debug\"",
@@ -45,11 +47,15 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
         ("listen =", "FILE:1: string values must be quoted, expected literal string"),
         (
             "\n\nlissten = []",
-            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `data`, `mount`, `log`, `limit`, `scrub`",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `data`, `tls`, `mount`, `log`, `limit`, `scrub`",
         ),
         (
             "listen = \"127.0.0.1:80\"",
             "FILE:1: listen: invalid type: string \"127.0.0.1:80\", expected a sequence",
+        ),
+        (
+            "listen = [\"127.0.0.1:80\", \"https://127.0.0.1:443\"]",
+            "FILE:1: listen: an https listener shows a certificate, and tls.certificate names no file",
         ),
         ("listen = []", "FILE:1: listen: the list is empty: a server listens somewhere"),
         (

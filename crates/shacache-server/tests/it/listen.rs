@@ -11,6 +11,7 @@ mod raw_keys;
 mod refusals;
 mod shutdown;
 mod stalls;
+mod tls;
 mod unix;
 
 use std::io::{self, Read, Write};
@@ -29,7 +30,7 @@ use futures_util::stream;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use shacache_server::listen::{
-    Address, BodyError, Counters, Drain, Limits, Listener, MinimumFlow, Peer, serve,
+    Address, BodyError, Counters, Drain, Limits, Listener, MinimumFlow, Peer, Tls, serve,
 };
 use tokio::sync::{oneshot, watch};
 use tracing_subscriber::fmt::MakeWriter;
@@ -57,6 +58,10 @@ impl Server {
     }
 
     fn start_on(address: &Address, limits: Limits) -> Self {
+        Self::start_with(address, None, limits)
+    }
+
+    fn start_with(address: &Address, tls: Option<Tls>, limits: Limits) -> Self {
         let (hold, held) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let (bound, binding) = std::sync::mpsc::channel();
@@ -74,7 +79,11 @@ impl Server {
                 .build()
                 .expect("a runtime");
             runtime.block_on(async move {
-                let listener = Listener::bind(&address).expect("a free address");
+                let listener = match (address, tls) {
+                    (Address::Tls(address), Some(tls)) => Listener::bind_tls(address, tls),
+                    (address, _) => Listener::bind(&address),
+                };
+                let listener = listener.expect("a free address");
                 bound.send(listener.local_addr().clone()).expect("the test waits");
                 let stopped = async {
                     let _ = stopped.await;
@@ -84,7 +93,7 @@ impl Server {
             })
         });
         let address = match binding.recv_timeout(PATIENCE).expect("a bound socket") {
-            Address::Tcp(address) => address,
+            Address::Tcp(address) | Address::Tls(address) => address,
             Address::Unix(_) => ([0, 0, 0, 0], 0).into(),
         };
         let (stop, thread) = (Some(stop), Some(thread));
@@ -182,6 +191,7 @@ fn router(held: watch::Receiver<bool>) -> Router {
         .route("/big/{bytes}", get(big))
         .route("/whole/{bytes}", get(whole))
         .route("/peer", get(peer))
+        .route("/certificate", get(certificate))
         .fallback(echo)
         .with_state(held)
 }
@@ -248,6 +258,12 @@ async fn whole(Path(bytes): Path<usize>) -> Response {
 async fn peer(request: Request) -> String {
     let peer = request.extensions().get::<Peer>().expect("every request has one");
     format!("{:?} {} {}", peer.address(), peer.is_unix(), peer.listener())
+}
+
+/// Answers with the fingerprint of the client's key, if it has proven to hold one.
+async fn certificate(request: Request) -> String {
+    let peer = request.extensions().get::<Peer>().expect("every request has one");
+    peer.certificate().map_or_else(|| "none".to_owned(), |it| it.fingerprint().to_string())
 }
 
 /// One connection, with what was read of it and not used yet.

@@ -7,10 +7,12 @@ mod damage;
 mod hostile;
 mod listen;
 mod logs;
+mod reload;
 mod restart;
 mod start;
 mod stop;
 
+mod certificates;
 mod program;
 mod raw_http;
 mod running;

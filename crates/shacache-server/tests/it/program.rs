@@ -101,6 +101,14 @@ impl Program {
         self.process.id()
     }
 
+    /// The address of its listener for https, which it was given after its usual one.
+    pub(crate) fn tls_address(&mut self) -> SocketAddr {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("standard output");
+        let address = line.strip_prefix("listening on https://").map(str::trim);
+        address.and_then(|address| address.parse().ok()).expect(&line)
+    }
+
     /// What it wrote to standard error.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("its log")

@@ -8,7 +8,9 @@
 use std::ops::RangeInclusive;
 
 use aws_lc_rs::signature::RsaParameters;
-use rustls::pki_types::{AlgorithmIdentifier, CertificateDer, alg_id};
+use rustls::pki_types::{
+    AlgorithmIdentifier, CertificateDer, SignatureVerificationAlgorithm, alg_id,
+};
 use shacache_core::trust::Fingerprint;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::certificate::X509CertificateParser;
@@ -17,6 +19,8 @@ use x509_parser::nom::Parser;
 /// A key of a kind and size whose signatures can be checked.
 #[derive(Debug)]
 pub(in crate::listen) struct ClientKey {
+    algorithm: AlgorithmIdentifier,
+    key: Vec<u8>,
     fingerprint: Fingerprint,
 }
 
@@ -31,14 +35,25 @@ impl ClientKey {
         let (_after, fields) = Any::from_der(spki.raw).ok()?;
         let (_key, written) = Any::from_der(fields.data).ok()?;
         let algorithm = KINDS.into_iter().find(|kind| kind.as_ref() == written.data)?;
-        let key = &spki.subject_public_key.data;
+        let key = spki.subject_public_key.data.to_vec();
         if algorithm == alg_id::RSA_ENCRYPTION {
-            let bits = RsaParameters::public_modulus_len(key).ok()?;
+            let bits = RsaParameters::public_modulus_len(&key).ok()?;
             if !RSA_BITS.contains(&bits) {
                 return None;
             }
         }
-        Some(Self { fingerprint: Fingerprint::of_spki_der(spki.raw) })
+        Some(Self { algorithm, key, fingerprint: Fingerprint::of_spki_der(spki.raw) })
+    }
+
+    /// Whether this key made `signature` over `message` in the way of `algorithm`.
+    pub(super) fn verifies(
+        &self,
+        algorithm: &dyn SignatureVerificationAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        algorithm.public_key_alg_id() == self.algorithm
+            && algorithm.verify_signature(&self.key, message, signature).is_ok()
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo.
