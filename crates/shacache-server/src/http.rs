@@ -1,5 +1,5 @@
-//! HTTP in front of the store: the route table, and what every request passes on its way to a
-//! handler and every answer on its way back. Must not know how anything is stored.
+//! HTTP in front of the store: what every request passes on its way to its route and every answer
+//! on its way back. Must not know which routes there are, nor how anything is stored.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -9,25 +9,27 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
 use futures_util::FutureExt;
 use http::header::{ACCEPT, ALLOW, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode, Uri};
-use tower::util::{MapRequestLayer, ServiceExt};
+use tower::util::ServiceExt;
 
+use self::call::Mount;
 use self::error::Failure;
-use crate::access_log::{Report, RouteTaken, Watched};
+use self::routes::Place;
+use crate::access_log::{Report, Watched};
 use crate::app::App;
-use crate::metrics::Route;
 use crate::mount::{HostName, MountPath};
 
 mod blob;
+mod call;
 mod condition;
 mod directory;
 mod error;
 mod host;
 mod ops;
 mod range;
+mod routes;
 mod target;
 mod write;
 
@@ -45,25 +47,23 @@ struct Inner {
 impl Answers {
     /// The route table of `app`.
     pub(crate) fn new(app: App) -> Self {
-        let mounts = app.mounts();
-        let blobs = |path: &MountPath| blob_routes(&app, path);
-        let keys = |path: &MountPath| key_routes(&app, path);
-
-        let mut by_path = ops_routes(&app);
-        for service in mounts.shacache().iter().map(blobs) {
-            by_path = by_path.merge(service);
-        }
-        for service in mounts.shadir().iter().map(keys) {
-            by_path = by_path.merge(service);
-        }
-        // On a host of its own a service is at the root, and nothing else is there.
+        let table = routes::table();
+        let at = |place: Place, path: &MountPath| {
+            let mount = Mount::new(&app, path);
+            let here = table.iter().filter(|resource| resource.place == place);
+            here.fold(Router::new(), |all, resource| all.merge(resource.routes(&mount)))
+        };
         let root = MountPath::root();
-        let of_blobs = mounts.shacache_host().iter().map(|host| (host.clone(), blobs(&root)));
-        let of_keys = mounts.shadir_host().iter().map(|host| (host.clone(), keys(&root)));
-        let by_host = of_blobs.chain(of_keys).map(|(host, routes)| (host, closed(routes)));
-        let by_host = by_host.collect();
-        let by_path = closed(by_path);
-        Self(Arc::new(Inner { app, by_path, by_host }))
+        let mounts = app.mounts();
+        let blobs = mounts.shacache().iter().map(|path| at(Place::Shacache, path));
+        let keys = mounts.shadir().iter().map(|path| at(Place::Shadir, path));
+        let by_path = blobs.chain(keys).fold(at(Place::Server, &root), Router::merge);
+        // On a host of its own a service is at the root, and nothing else is there.
+        let blobs = |host: &HostName| (host.clone(), closed(at(Place::Shacache, &root)));
+        let keys = |host: &HostName| (host.clone(), closed(at(Place::Shadir, &root)));
+        let blobs = mounts.shacache_host().iter().map(blobs);
+        let by_host = blobs.chain(mounts.shadir_host().iter().map(keys)).collect();
+        Self(Arc::new(Inner { by_path: closed(by_path), by_host, app }))
     }
 
     /// Answers one request. Everything that happens to any request stands here, in order.
@@ -103,57 +103,6 @@ impl Answers {
     }
 }
 
-/// A service at one of its paths, as its handlers see it.
-#[derive(Debug, Clone)]
-struct Mount {
-    app: App,
-    path: MountPath,
-}
-
-fn blob_routes(app: &App, path: &MountPath) -> Router {
-    let root: MethodRouter<Mount> = axum::routing::post(blob::post).put(blob::post);
-    let one = get(blob::get).put(blob::put);
-    let mount = Mount { app: app.clone(), path: path.clone() };
-    // A client with `…/shacache` in its configuration posts there, without a final slash.
-    let without_slash = if path.as_str().is_empty() { None } else { Some(path.to_string()) };
-    let roots = without_slash.into_iter().chain([format!("{path}/")]);
-    let roots = roots.fold(Router::new(), |routes, path| routes.route(&path, root.clone()));
-    let one = Router::new().route(&format!("{path}/{{digest}}"), one);
-    named(Route::Blobs, roots).merge(named(Route::Blob, one)).with_state(mount)
-}
-
-fn key_routes(app: &App, path: &MountPath) -> Router {
-    let methods = get(directory::get).put(directory::put).post(directory::put);
-    let mount = Mount { app: app.clone(), path: path.clone() };
-    // The empty key has a route too, so that it is refused in words.
-    let routes = Router::new()
-        .route(&format!("{path}/"), methods.clone())
-        .route(&format!("{path}/{{*key}}"), methods);
-    named(Route::Key, routes).with_state(mount)
-}
-
-fn ops_routes(app: &App) -> Router {
-    let routes = Router::new()
-        .route("/healthz", get(ops::healthy))
-        .route("/health", get(ops::healthy))
-        .route("/readyz", get(ops::ready))
-        .route("/metrics", get(ops::metrics))
-        .route("/version", get(ops::version));
-    named(Route::Operations, routes).with_state(app.clone())
-}
-
-/// Answers other methods than those listed, and names the routes for the metrics.
-fn named<S: Clone + Send + Sync + 'static>(name: Route, routes: Router<S>) -> Router<S> {
-    routes.method_not_allowed_fallback(other_method).layer(MapRequestLayer::new(
-        move |request: Request| {
-            if let Some(taken) = request.extensions().get::<RouteTaken>() {
-                taken.note(name);
-            }
-            request
-        },
-    ))
-}
-
 fn closed(routes: Router) -> Router {
     routes.fallback(elsewhere)
 }
@@ -162,30 +111,22 @@ fn closed(routes: Router) -> Router {
 /// §9.3.7).
 async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
     if method == Method::OPTIONS && uri.path() == "*" {
-        return Ok(
-            (StatusCode::NO_CONTENT, [(ALLOW, "GET, HEAD, POST, PUT, OPTIONS")]).into_response()
-        );
+        return Ok((StatusCode::NO_CONTENT, [(ALLOW, routes::methods_anywhere())]).into_response());
     }
     Err(Failure::NoRoute)
-}
-
-/// Neither changes nor fails when asked what is possible; axum adds the Allow header.
-async fn other_method(method: Method) -> Result<StatusCode, Failure> {
-    if method == Method::OPTIONS {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(Failure::Method(method))
 }
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
     use http::Request;
     use http_body_util::BodyExt as _;
 
     use super::*;
     use crate::config::{self, Overrides};
+    use crate::metrics::Route;
 
     async fn panicking() -> StatusCode {
         panic!("secret")
@@ -202,7 +143,7 @@ mod tests {
     async fn a_request_dropped_in_its_handler_is_counted_once_with_its_route() {
         let folder = tempfile::tempdir().unwrap();
         let routes = Router::new().route("/", get(std::future::pending::<StatusCode>));
-        let answers = answers_on(&folder, named(Route::Blobs, routes));
+        let answers = answers_on(&folder, routes::labelled(Route::Blobs, routes));
         let request = Request::get("/").header("Host", "a").body(Body::empty()).unwrap();
         assert!(answers.clone().answer(request).now_or_never().is_none());
         let labels = "{method=\"GET\",route=\"blobs\",code=\"499\"}";

@@ -1,7 +1,8 @@
 //! `shacached`: HTTP in front of the archive.
 //!
 //! A request goes through the files in this order: [`listen`] (connection, deadlines) → `http`
-//! (what every request passes, the route table) → `http/target` (path to digest or key) →
+//! (what every request passes) → `http/routes` (which handler, and the right it asks for) →
+//! `http/target` (path to digest or key) →
 //! `http/blob` or `http/directory` (the handler) → the store crate → `http/range` and
 //! `http/condition` (what to send) → `http/error` (a failure's status) → `access_log`.
 //! [`config`] comes before all of that, and [`app`] holds what is opened before the socket listens.
@@ -15,6 +16,7 @@ pub mod mount;
 pub mod reload;
 pub mod scrub;
 
+mod access;
 mod access_log;
 mod http;
 mod metrics;

@@ -11,11 +11,12 @@ use shacache_store::blob::{Blob, Resolved, Stored};
 
 use self::answer::BlobAnswer;
 use self::body::BlobBody;
+use super::call::Call;
 use super::condition::Condition;
 use super::error::Failure;
+use super::range;
 use super::target::{BlobName, UploadName};
 use super::write::WriteBody;
-use super::{Mount, range};
 use crate::metrics::Route;
 
 mod answer;
@@ -23,14 +24,14 @@ mod body;
 
 /// `GET` and `HEAD` by any digest.
 pub(crate) async fn get(
-    State(mount): State<Mount>,
+    State(call): State<Call>,
     BlobName(name): BlobName,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let blob = find(&mount, &name).await?.ok_or(Failure::NoBlob)?;
+    let blob = find(&call, &name).await?.ok_or(Failure::NoBlob)?;
     let size = blob.size();
-    let answer = BlobAnswer::new(&mount.path, &name, &blob);
+    let answer = BlobAnswer::new(call.path(), &name, &blob);
     if Condition::evaluate(&headers, answer.tag())? == Condition::NotModified {
         return Ok(answer.not_modified());
     }
@@ -40,31 +41,28 @@ pub(crate) async fn get(
         return Ok(answer.bytes(part, Body::empty()));
     }
     let wanted = part.clone().unwrap_or(0..size);
-    let body = BlobBody::read(mount.app.metrics(), blob, wanted).await?;
+    let body = BlobBody::read(call.app().metrics(), blob, wanted).await?;
     Ok(answer.bytes(part, body))
 }
 
 /// `POST` of new bytes; `PUT` to the same place is the older verb for it.
-pub(crate) async fn post(
-    State(mount): State<Mount>,
-    request: Request,
-) -> Result<Response, Failure> {
-    let stored = store(&mount, Route::Blobs, request, None).await?;
-    Ok(answer::stored(&mount.path, &stored))
+pub(crate) async fn post(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+    let stored = store(&call, Route::Blobs, request, None).await?;
+    Ok(answer::stored(call.path(), &stored))
 }
 
 /// `PUT` under the digest that the bytes must have.
 pub(crate) async fn put(
-    State(mount): State<Mount>,
+    State(call): State<Call>,
     UploadName(digest): UploadName,
     request: Request,
 ) -> Result<Response, Failure> {
-    let stored = store(&mount, Route::Blob, request, Some(&digest)).await?;
-    Ok(answer::stored(&mount.path, &stored))
+    let stored = store(&call, Route::Blob, request, Some(&digest)).await?;
+    Ok(answer::stored(call.path(), &stored))
 }
 
-async fn find(mount: &Mount, name: &AnyDigest) -> Result<Option<Blob>, Failure> {
-    let blobs = mount.app.store().blobs();
+async fn find(call: &Call, name: &AnyDigest) -> Result<Option<Blob>, Failure> {
+    let blobs = call.app().store().blobs();
     let digest = match name {
         AnyDigest::Sha512(digest) => *digest,
         AnyDigest::Alias(alias) => match blobs.resolve(alias).await? {
@@ -78,18 +76,18 @@ async fn find(mount: &Mount, name: &AnyDigest) -> Result<Option<Blob>, Failure> 
 
 /// Takes the body of a write into the store. Dropped on the way, it leaves nothing there.
 async fn store(
-    mount: &Mount,
+    call: &Call,
     route: Route,
     request: Request,
     expected: Option<&Digest>,
 ) -> Result<Stored, Failure> {
     let method = request.method().clone();
-    let mut body = WriteBody::accept(request, BLOB_MEDIA_TYPE, mount.app.blob_limit_bytes())?;
-    let mut incoming = mount.app.store().blobs().incoming(body.announced_bytes())?;
+    let mut body = WriteBody::accept(request, BLOB_MEDIA_TYPE, call.app().blob_limit_bytes())?;
+    let mut incoming = call.app().store().blobs().incoming(body.announced_bytes())?;
     while let Some(bytes) = body.next().await? {
         incoming.write(bytes).await?;
     }
     let stored = incoming.commit(expected).await?;
-    mount.app.metrics().received(&method, route, stored.size());
+    call.app().metrics().received(&method, route, stored.size());
     Ok(stored)
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use shacache_core::entry::SignedEntry;
 use shacache_core::wire::{CACHE_AFTER_ASKING, ENTRY_MEDIA_TYPE};
 
-use super::Mount;
+use super::call::Call;
 use super::condition::Condition;
 use super::error::Failure;
 use super::target::{EntryKey, NewEntryKey};
@@ -18,11 +18,11 @@ use crate::metrics::Route;
 
 /// `GET` and `HEAD`: all entries of a key as one JSON list.
 pub(crate) async fn get(
-    State(mount): State<Mount>,
+    State(call): State<Call>,
     EntryKey(key): EntryKey,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let listing = mount.app.store().directory().get(&key).await?.ok_or(Failure::NoEntry)?;
+    let listing = call.app().store().directory().get(&key).await?.ok_or(Failure::NoEntry)?;
     let condition = Condition::evaluate(&headers, listing.tag())?;
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
@@ -42,7 +42,7 @@ pub(crate) async fn get(
 
 /// `PUT`, and `POST` as ERP5 documents it: one more entry under a key.
 pub(crate) async fn put(
-    State(mount): State<Mount>,
+    State(call): State<Call>,
     NewEntryKey(key): NewEntryKey,
     request: Request,
 ) -> Result<StatusCode, Failure> {
@@ -50,7 +50,7 @@ pub(crate) async fn put(
     let body = WriteBody::accept(request, ENTRY_MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;
     let body = body.whole().await?;
     let entry = SignedEntry::from_body(&body)?;
-    mount.app.store().directory().append(&key, entry).await?;
-    mount.app.metrics().received(&method, Route::Key, body.len() as u64);
+    call.app().store().directory().append(&key, entry).await?;
+    call.app().metrics().received(&method, Route::Key, body.len() as u64);
     Ok(StatusCode::CREATED)
 }

@@ -8,7 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 use shacache_core::wire::{CACHE_NEVER, TEXT_MEDIA_TYPE};
 
-use crate::app::App;
+use super::call::Call;
 use crate::metrics::Metrics;
 
 /// `/healthz`: the process answers.
@@ -17,8 +17,8 @@ pub(crate) async fn healthy() -> Response {
 }
 
 /// `/readyz`: uploads are taken. 503 while the store refuses writes; downloads go on then.
-pub(crate) async fn ready(State(app): State<App>) -> Response {
-    if app.is_read_only() {
+pub(crate) async fn ready(State(call): State<Call>) -> Response {
+    if call.app().is_read_only() {
         let line = "writes are refused until the server is restarted; its log says why\n";
         return text(StatusCode::SERVICE_UNAVAILABLE, TEXT_MEDIA_TYPE, line.to_owned());
     }
@@ -26,8 +26,8 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 }
 
 /// `/metrics`: for Prometheus.
-pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    text(StatusCode::OK, Metrics::MEDIA_TYPE, app.metrics().to_text())
+pub(crate) async fn metrics(State(call): State<Call>) -> Response {
+    text(StatusCode::OK, Metrics::MEDIA_TYPE, call.app().metrics().to_text())
 }
 
 /// `/version`: the name and version of this program.

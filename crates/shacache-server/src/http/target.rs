@@ -7,39 +7,39 @@ use http::request::Parts;
 use shacache_core::digest::{AnyDigest, Digest};
 use shacache_core::key::Key;
 
-use super::Mount;
+use super::call::Call;
 use super::error::Failure;
 
 /// The digest that a blob is asked for by.
 pub(crate) struct BlobName(pub(crate) AnyDigest);
 
-impl FromRequestParts<Mount> for BlobName {
+impl FromRequestParts<Call> for BlobName {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, mount: &Mount) -> Result<Self, Failure> {
-        Ok(Self(after_mount(parts, mount).parse()?))
+    async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
+        Ok(Self(after_mount(parts, call).parse()?))
     }
 }
 
 /// The digest that a blob is put under.
 pub(crate) struct UploadName(pub(crate) Digest);
 
-impl FromRequestParts<Mount> for UploadName {
+impl FromRequestParts<Call> for UploadName {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, mount: &Mount) -> Result<Self, Failure> {
-        Ok(Self(after_mount(parts, mount).parse()?))
+    async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
+        Ok(Self(after_mount(parts, call).parse()?))
     }
 }
 
 /// The key that entries are listed under. A query is ignored, as on every other path.
 pub(crate) struct EntryKey(pub(crate) Key);
 
-impl FromRequestParts<Mount> for EntryKey {
+impl FromRequestParts<Call> for EntryKey {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, mount: &Mount) -> Result<Self, Failure> {
-        Ok(Self(Key::from_path(after_mount(parts, mount).as_bytes())?))
+    async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
+        Ok(Self(Key::from_path(after_mount(parts, call).as_bytes())?))
     }
 }
 
@@ -47,20 +47,20 @@ impl FromRequestParts<Mount> for EntryKey {
 /// of that name, and it would silently become `q`.
 pub(crate) struct NewEntryKey(pub(crate) Key);
 
-impl FromRequestParts<Mount> for NewEntryKey {
+impl FromRequestParts<Call> for NewEntryKey {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, mount: &Mount) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
         if parts.uri.query().is_some() {
             return Err(Failure::KeyWithQuery);
         }
-        let EntryKey(key) = EntryKey::from_request_parts(parts, mount).await?;
+        let EntryKey(key) = EntryKey::from_request_parts(parts, call).await?;
         Ok(Self(key))
     }
 }
 
-fn after_mount<'a>(parts: &'a Parts, mount: &Mount) -> &'a str {
+fn after_mount<'a>(parts: &'a Parts, call: &Call) -> &'a str {
     let path = parts.uri.path();
-    let rest = path.strip_prefix(mount.path.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    let rest = path.strip_prefix(call.path().as_str()).and_then(|rest| rest.strip_prefix('/'));
     rest.unwrap_or_default()
 }
