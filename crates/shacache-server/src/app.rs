@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use shacache_store::error::StoreError;
-use shacache_store::{Health, Store, StoreOptions};
+use shacache_store::{Health, Store, StoreOptions, UnclaimedLimits};
 
 use crate::config::Config;
 use crate::listen::Counters;
@@ -31,7 +31,8 @@ impl App {
     /// # Errors
     /// When the store cannot be opened; another server may have it.
     pub fn open(config: &Config) -> Result<Self, StoreError> {
-        let store = Store::open(&StoreOptions { data: config.data().to_owned() })?;
+        let unclaimed = UnclaimedLimits::default();
+        let store = Store::open(&StoreOptions { data: config.data().to_owned(), unclaimed })?;
         store.tend();
         let connections = Arc::new(Counters::default());
         Ok(Self(Arc::new(Inner {

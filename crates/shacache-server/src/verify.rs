@@ -10,7 +10,7 @@ use shacache_server::config::{self, Overrides};
 use shacache_server::log;
 use shacache_store::error::StoreError;
 use shacache_store::verify::{Report, VerifyOptions};
-use shacache_store::{Store, StoreOptions};
+use shacache_store::{Store, StoreOptions, UnclaimedLimits};
 use tokio::runtime::Runtime;
 
 /// Checks the archive of the configured data folder.
@@ -23,7 +23,8 @@ pub(crate) fn run(
     log::start(&config);
     let data = config.data().to_owned();
     let report = Runtime::new()?.block_on(async {
-        match Store::open(&StoreOptions { data: data.clone() }) {
+        let unclaimed = UnclaimedLimits::default();
+        match Store::open(&StoreOptions { data: data.clone(), unclaimed }) {
             Ok(store) => in_process(&store, options).await.map_err(Box::<dyn Error>::from),
             Err(StoreError::Locked(_)) => Ok(client::verify(&data, &options).await?),
             Err(error) => Err(error.into()),

@@ -3,6 +3,7 @@
 //! only tells which checksums the chunks had.
 
 use std::fs::{File, Metadata};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,10 @@ use crate::scan;
 use crate::space::Space;
 use crate::timestamp::Timestamp;
 use crate::tombstone::{Deletion, Tombstone};
+use crate::unclaimed::Unclaimed;
 
 pub(crate) mod aliases;
+mod claim;
 mod incoming;
 mod reader;
 pub(crate) mod sums;
@@ -48,6 +51,7 @@ struct Shared {
     index: Arc<Index>,
     sums: Cache<Digest, Arc<Sums>, SumsWeight>,
     whole_reads: WholeReads,
+    unclaimed: Arc<Unclaimed>,
     new_blobs: aliases::NewBlobs,
     damaged: AtomicU64,
     /// Long reads that nobody's answer depends on end early once this is set.
@@ -72,6 +76,7 @@ impl BlobStore {
         publisher: Arc<Publisher>,
         space: Arc<Space>,
         index: Arc<Index>,
+        unclaimed: Arc<Unclaimed>,
         new_blobs: aliases::NewBlobs,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -82,6 +87,7 @@ impl BlobStore {
             index,
             sums: Cache::with_weighter(SUMS_CACHE_BLOBS, SUMS_CACHE_BYTES, SumsWeight),
             whole_reads: WholeReads::default(),
+            unclaimed,
             new_blobs,
             damaged: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -137,6 +143,22 @@ impl BlobStore {
     /// When there is no space, or writes are refused.
     pub fn incoming(&self, announced_bytes: Option<u64>) -> Result<Incoming, StoreError> {
         Incoming::begin(Arc::clone(&self.0), announced_bytes)
+    }
+
+    /// Begins the upload of a blob that is kept apart until an accepted entry names it. It counts
+    /// on the account of `holder`, the network address of its client; of `None` only the whole is
+    /// bounded. With `announced_bytes`, any other length is refused.
+    ///
+    /// # Errors
+    /// As [`BlobStore::incoming`], and when it is larger than one may be, or no older blob can go
+    /// for it.
+    pub async fn incoming_unclaimed(
+        &self,
+        announced_bytes: Option<u64>,
+        holder: Option<IpAddr>,
+    ) -> Result<Incoming, StoreError> {
+        let room = self.0.unclaimed.room(announced_bytes, holder).await?;
+        Ok(Incoming::begin(Arc::clone(&self.0), announced_bytes)?.unclaimed(room))
     }
 
     /// Bans a blob, unless it is banned already: it is neither served nor taken from now on, also

@@ -13,6 +13,7 @@ use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
 
 use self::folder::{KeyFolder, Names};
+use crate::blob::BlobStore;
 use crate::blocking::{blocking, joined};
 use crate::error::StoreError;
 use crate::gate::Pass;
@@ -35,6 +36,7 @@ struct Shared {
     publisher: Arc<Publisher>,
     space: Arc<Space>,
     index: Arc<Index>,
+    blobs: BlobStore,
     answers: Cache<Key, Answer, AnswerWeight>,
     shards: Box<[Shard]>,
     skipped: AtomicU64,
@@ -88,12 +90,14 @@ impl Directory {
         publisher: Arc<Publisher>,
         space: Arc<Space>,
         index: Arc<Index>,
+        blobs: BlobStore,
     ) -> Self {
         Self(Arc::new(Shared {
             layout,
             publisher,
             space,
             index,
+            blobs,
             answers: Cache::with_weighter(ANSWERS, ANSWER_BYTES, AnswerWeight),
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             skipped: AtomicU64::new(0),
@@ -128,8 +132,8 @@ impl Directory {
         Ok(Some(listing))
     }
 
-    /// Adds an entry. When this returns it is on disk and survives a power cut. The same entry
-    /// twice is one entry. Once begun it goes to its end, also when the caller stops waiting.
+    /// Adds an entry, and moves the blob that it names into the archive if it lay unclaimed. When
+    /// this returns both are on disk and survive a power cut. The same entry twice is one entry. Once begun it goes to its end, also when the caller stops waiting.
     ///
     /// # Errors
     /// When it cannot be written; nothing is added then.
@@ -151,6 +155,7 @@ impl Directory {
         if let Some(there) = there
             && self.is_whole(folder.entry(&there), entry.id()).await?
         {
+            self.0.blobs.claim(entry.digest()).await?;
             return Ok(Appended { was_new: false });
         }
         if there.is_none() {
@@ -170,6 +175,8 @@ impl Directory {
         {
             self.0.publisher.publish(bytes, path).await?;
         }
+        // First the blob: whoever reads the entry finds it.
+        self.0.blobs.claim(entry.digest()).await?;
         let published = self.0.publisher.publish(body, folder.entry(&record)).await;
         shard.written.fetch_add(1, Ordering::AcqRel);
         published?;

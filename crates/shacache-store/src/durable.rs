@@ -151,6 +151,31 @@ impl Durable {
         self.folders.sync(&folder)
     }
 
+    /// Gives a durable file that lies elsewhere below the root its final name. When this returns it
+    /// survives a power cut there; when a sync fails, it is moved back.
+    pub(crate) fn adopt(&self, from: &Path, to: &Path) -> Result<Published, Fault> {
+        let _name = lock(&self.names[name_lock(to)]);
+        let _folder = self.stay(folder_lock(to));
+        let (source, target) = (self.folders.of(from)?, self.folders.make_for(to)?);
+        let Some(identity) = self.folders.identity(from)? else {
+            return Err(Fault::new("rename", from, ErrorKind::NotFound));
+        };
+        let published = self.announce(&target, to)?;
+        if let Err(error) = rustix::fs::renameat(&source.file, name(from), &target.file, name(to)) {
+            self.show(to, published);
+            return Err(Fault::new("rename", from, error));
+        }
+        let synced = self.folders.sync(&target).and_then(|()| self.folders.sync(&source));
+        if let Err(fault) = &synced
+            && published == Published::New
+            && let Err(error) =
+                rustix::fs::renameat(&target.file, name(to), &source.file, name(from))
+        {
+            tracing::error!(path = %from.display(), %fault, %error, "it cannot be moved back");
+        }
+        self.settle(&Placed { to, published, identity }, synced)
+    }
+
     /// Moves whatever is at `from` to `to`, durably, if `is_wrong` still says so; gives whether it
     /// did. Nothing is published under that name, or in a folder of that name, between the judgment
     /// and the move.

@@ -44,6 +44,14 @@ pub enum StoreError {
         /// Bytes of these.
         bytes: u64,
     },
+    /// The blob is larger than what is taken without credentials.
+    #[error(
+        "the body is larger than {limit_bytes} bytes, the most that is taken without credentials"
+    )]
+    UnclaimedTooLarge {
+        /// The most that is taken.
+        limit_bytes: u64,
+    },
     /// Too much of this kind of work is under way, or file descriptors ran out.
     #[error("busy; try again in {} s", retry_after.as_secs())]
     Busy {

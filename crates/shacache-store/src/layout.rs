@@ -64,6 +64,15 @@ impl Layout {
         self.data.join("tmp")
     }
 
+    /// Blobs that no accepted entry names yet.
+    pub(crate) fn unclaimed(&self) -> PathBuf {
+        self.data.join("unclaimed")
+    }
+
+    pub(crate) fn unclaimed_blob(&self, digest: &Digest) -> PathBuf {
+        self.unclaimed().join(digest.to_string())
+    }
+
     /// Every folder that exists whenever the data folder is open.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let archive = self.archive();
@@ -77,7 +86,7 @@ impl Layout {
             self.index(),
             self.data.join("state"),
             self.temporary(),
-            self.data.join("unclaimed"),
+            self.unclaimed(),
             self.data.join("quarantine"),
         ]
     }

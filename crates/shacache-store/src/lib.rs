@@ -5,7 +5,8 @@
 //!   disk under their final name and survive a power cut. Until then nobody sees them.
 //! - No byte of a blob leaves [`blob::BlobReader`] before it was checked.
 //! - The archive is the truth. The index can be deleted at any time; only speed changes.
-//! - Nothing is deleted: what is damaged moves to `quarantine/`, what is unwanted gets a tombstone.
+//! - Nothing in the archive is deleted: what is damaged moves to `quarantine/`, what is unwanted gets
+//!   a tombstone.
 //!
 //! # Crash model
 //! A power cut may lose or reorder everything that no `fsync` or `syncfs` covered, may leave a
@@ -18,6 +19,7 @@
 //! - `durable` and `publisher`: the only ways anything gets into the archive.
 //! - `index` and `reindex`: what is derived, and how it is made.
 //! - [`verify`]: the archive checked against itself.
+//! - `unclaimed`: what lies apart until somebody vouches for it.
 //! - `data_dir`, `layout`, `space`, `health`: the folder as a whole.
 
 pub mod blob;
@@ -29,6 +31,7 @@ pub mod verify;
 pub use self::health::Health;
 pub use self::index::Totals;
 pub use self::reindex::Reindexed;
+pub use self::unclaimed::{UnclaimedLimits, UnclaimedTotals};
 
 mod archive_root;
 mod beneath;
@@ -45,6 +48,7 @@ mod reindex;
 mod scan;
 mod space;
 mod timestamp;
+mod unclaimed;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +69,7 @@ use crate::index::Index;
 use crate::publisher::Publisher;
 use crate::reindex::Reindexer;
 use crate::space::Space;
+use crate::unclaimed::Unclaimed;
 use crate::verify::{Report, Verifier, VerifyOptions};
 
 /// How a [`Store`] is opened.
@@ -72,6 +77,8 @@ use crate::verify::{Report, Verifier, VerifyOptions};
 pub struct StoreOptions {
     /// The data folder; made if missing.
     pub data: PathBuf,
+    /// What blobs without credentials may take.
+    pub unclaimed: UnclaimedLimits,
 }
 
 /// Everything below one data folder. Cloning shares it.
@@ -86,6 +93,7 @@ struct Shared {
     index: Arc<Index>,
     blobs: BlobStore,
     directory: Directory,
+    unclaimed: Arc<Unclaimed>,
     reindexer: Reindexer,
     verifier: Arc<Verifier>,
     /// One check at a time.
@@ -127,6 +135,7 @@ impl Store {
         let publisher = Arc::new(started.map_err(Fault::at("spawn", layout.data()))?);
         let space = Arc::new(Space::of(layout.data())?);
         let index = Arc::new(Index::open(&layout.database(), data_dir.was_clean())?);
+        let unclaimed = Arc::new(Unclaimed::open(layout.clone(), options.unclaimed)?);
         let (new_blobs, announced) = aliases::NewBlobs::queue();
         let blobs = BlobStore::new(
             layout.clone(),
@@ -134,10 +143,16 @@ impl Store {
             Arc::clone(&publisher),
             Arc::clone(&space),
             Arc::clone(&index),
+            Arc::clone(&unclaimed),
             new_blobs,
         );
-        let directory =
-            Directory::new(layout.clone(), Arc::clone(&publisher), space, Arc::clone(&index));
+        let directory = Directory::new(
+            layout.clone(),
+            Arc::clone(&publisher),
+            space,
+            Arc::clone(&index),
+            blobs.clone(),
+        );
         let (stop, stopped) = watch::channel(false);
         let aliases = {
             let (blobs, index, runtime) = (blobs.clone(), Arc::clone(&index), Handle::current());
@@ -161,6 +176,7 @@ impl Store {
             index,
             blobs,
             directory,
+            unclaimed,
             reindexer,
             verifier,
             checking: Arc::default(),
@@ -257,14 +273,22 @@ impl Store {
         self.0.verifier.oldest_check().map(timestamp::Timestamp::age)
     }
 
+    /// What lies unclaimed.
+    #[must_use]
+    pub fn unclaimed(&self) -> UnclaimedTotals {
+        self.0.unclaimed.totals()
+    }
+
     /// Keeps the index in step with the archive in the background, from an unclean stop or a
-    /// failure of the index on, until the store is closed.
+    /// failure of the index on, and takes away what nobody claims in time, until the store is
+    /// closed.
     pub fn tend(&self) {
         let store = self.clone();
         let tending = tokio::spawn(async move {
             let mut stopped = store.0.stop.subscribe();
             tokio::select! {
                 () = store.reconcile_when_needed() => {}
+                () = store.0.blobs.expire_unclaimed() => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });

@@ -104,6 +104,12 @@ impl Publisher {
         Ok(self.judged(self.durable.publish(file, to))?)
     }
 
+    /// Publishes a durable file that lies elsewhere in the data folder. Blocking.
+    pub(crate) fn adopt(&self, from: &Path, to: &Path) -> Result<Published, StoreError> {
+        self.health.check()?;
+        Ok(self.judged(self.durable.adopt(from, to))?)
+    }
+
     /// Makes a file durable that is there already. Blocking.
     pub(crate) fn sync_existing(&self, path: &Path) -> Result<(), StoreError> {
         self.health.check()?;

@@ -2,7 +2,7 @@
 //! small file. Owns what may happen meanwhile: nothing is there, a signal comes, or something else
 //! than a file is there, a pipe perhaps. Must not know what names and contents mean.
 
-use std::fs::{self, DirEntry, Metadata, OpenOptions};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -46,27 +46,50 @@ pub(crate) enum Content {
     Bytes(Vec<u8>),
 }
 
+/// Opens a file; `None` when nothing is there, or something else. Blocking, but never for long.
+pub(crate) fn file(path: &Path) -> Result<Option<File>, Fault> {
+    match open(path)? {
+        Opened::File(file) => Ok(Some(file)),
+        Opened::Missing | Opened::NotAFile => Ok(None),
+    }
+}
+
 /// Reads a file, at most so many bytes of it. Blocking, but never for long.
 pub(crate) fn content(path: &Path, limit_bytes: u64) -> Result<Content, Fault> {
+    let file = match open(path)? {
+        Opened::Missing => return Ok(Content::Missing),
+        Opened::NotAFile => return Ok(Content::NotAFile),
+        Opened::File(file) => file,
+    };
+    let mut bytes = Vec::new();
+    file.take(limit_bytes).read_to_end(&mut bytes).map_err(Fault::at("read", path))?;
+    Ok(Content::Bytes(bytes))
+}
+
+/// What is under a name, opened as far as it is a file.
+#[derive(Debug)]
+enum Opened {
+    Missing,
+    NotAFile,
+    File(File),
+}
+
+fn open(path: &Path) -> Result<Opened, Fault> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
         .open(path);
     let file = match opened {
         Ok(file) => file,
-        Err(error) if is_absent(&error) => return Ok(Content::Missing),
+        Err(error) if is_absent(&error) => return Ok(Opened::Missing),
         // A link; a socket.
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::NXIO)) => {
-            return Ok(Content::NotAFile);
+            return Ok(Opened::NotAFile);
         }
         Err(error) => return Err(Fault::new("open", path, error)),
     };
-    if !file.metadata().map_err(Fault::at("stat", path))?.is_file() {
-        return Ok(Content::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    file.take(limit_bytes).read_to_end(&mut bytes).map_err(Fault::at("read", path))?;
-    Ok(Content::Bytes(bytes))
+    let is_file = file.metadata().map_err(Fault::at("stat", path))?.is_file();
+    Ok(if is_file { Opened::File(file) } else { Opened::NotAFile })
 }
 
 /// Whether the error says that nothing is there.

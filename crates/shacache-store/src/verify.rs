@@ -162,6 +162,7 @@ impl Verifier {
         }
         let tree = self.tree((!options.dry_run).then(Timestamp::now));
         tree.check_top(&mut report).await?;
+        tree.check_unclaimed(&mut report).await?;
         for unit in options.subset.units() {
             if options.resume && self.state().is_done(unit) {
                 continue;

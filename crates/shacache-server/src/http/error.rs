@@ -118,6 +118,7 @@ fn store_verdict(error: &StoreError) -> (StatusCode, Option<Level>) {
         StoreError::WrongDigest { .. } | StoreError::WrongLength { .. } => {
             (StatusCode::BAD_REQUEST, None)
         }
+        StoreError::UnclaimedTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
         StoreError::Banned(_) | StoreError::KeyFull { .. } => (StatusCode::FORBIDDEN, None),
         StoreError::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, Some(Level::WARN)),
         // The store logs once why it refuses writes; each refused request says so in the access

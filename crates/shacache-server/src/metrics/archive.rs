@@ -34,6 +34,19 @@ impl Collector for Archive {
                 age.metric_type(),
             )?)?;
         }
+        let unclaimed = self.0.unclaimed();
+        for (name, help, unit, value) in [
+            ("unclaimed_blobs", "Blobs that no accepted entry names yet.", None, unclaimed.blobs),
+            (
+                "unclaimed",
+                "What they and uploads without credentials count against their limit.",
+                Some(&Unit::Bytes),
+                unclaimed.bytes,
+            ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)?;
+        }
         let counters = self.0.counters();
         for (name, help, value) in [
             ("damaged_blobs", "Damaged blobs found.", counters.damaged_blobs),

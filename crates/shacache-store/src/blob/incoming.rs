@@ -2,18 +2,21 @@
 //! blob's size. A blob of one chunk stays in memory until it is published; a larger one is spooled
 //! to `tmp/`, a batch being written while the next is received.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use shacache_core::digest::{Digest, Hasher};
 use tokio::task::JoinHandle;
 
-use super::Shared;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
+use super::{BlobStore, Shared};
 use crate::blocking::{blocking, joined};
 use crate::durable::{Published, Temporary};
 use crate::error::StoreError;
 use crate::space::{Purpose, Reservation};
+use crate::unclaimed::{Changing, Room};
 
 /// An upload in flight. Dropped without [`Incoming::commit`], it leaves no trace.
 #[derive(Debug)]
@@ -22,10 +25,27 @@ pub struct Incoming {
     announced_bytes: Option<u64>,
     received_bytes: u64,
     reservation: Reservation,
+    destination: Destination,
     /// Received, and in no spool yet. Copied together: a piece of one byte may hold on to a buffer
     /// of many thousand.
     gathered: BytesMut,
     spool: Spool,
+}
+
+/// Where the bytes are to lie.
+#[derive(Debug)]
+enum Destination {
+    Archive,
+    /// Apart, unless the archive has them already.
+    Unclaimed(Room),
+}
+
+/// The final name of the bytes.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    /// Of a name outside the archive.
+    changing: Option<Changing>,
 }
 
 /// Where the bytes before the gathered ones are.
@@ -53,6 +73,7 @@ pub struct Stored {
     digest: Digest,
     size: u64,
     was_new: bool,
+    unclaimed_for: Option<Duration>,
 }
 
 impl Incoming {
@@ -67,9 +88,15 @@ impl Incoming {
             announced_bytes,
             received_bytes: 0,
             reservation,
+            destination: Destination::Archive,
             gathered: BytesMut::new(),
             spool: Spool::Unused,
         })
+    }
+
+    /// Keeps the bytes apart from the archive.
+    pub(super) fn unclaimed(self, room: Room) -> Self {
+        Self { destination: Destination::Unclaimed(room), ..self }
     }
 
     /// Adds the next bytes.
@@ -85,6 +112,9 @@ impl Incoming {
             }
             Some(_) => {}
             None => self.reservation.grow(length)?,
+        }
+        if let Destination::Unclaimed(room) = &mut self.destination {
+            self.shared.unclaimed.grow(room, length).await?;
         }
         self.gathered.extend_from_slice(&bytes);
         if !self.is_in_memory() && self.gathered.len() >= BATCH_BYTES {
@@ -112,33 +142,44 @@ impl Incoming {
             let found = self.received_bytes;
             return Err(StoreError::WrongLength { expected: announced, found });
         }
-        let (digest, sums, published) = if self.is_in_memory() {
+        let (digest, sums, published, place) = if self.is_in_memory() {
             self.commit_from_memory(expected).await?
         } else {
             self.commit_spooled(expected).await?
         };
-        self.shared.know(&digest, &Arc::new(sums));
+        let sums = Arc::new(sums);
+        let unclaimed_for = match (place.changing, self.destination) {
+            (Some(changing), Destination::Unclaimed(room)) => {
+                shared.unclaimed.note(&changing, &digest, room, sums);
+                Some(shared.unclaimed.keep())
+            }
+            (None, _) | (Some(_), Destination::Archive) => {
+                shared.know(&digest, &sums);
+                shared.no_longer_unclaimed(&digest).await;
+                None
+            }
+        };
         let was_new = published == Published::New;
-        Ok(Stored { digest, size: self.received_bytes, was_new })
+        Ok(Stored { digest, size: self.received_bytes, was_new, unclaimed_for })
     }
 
     async fn commit_from_memory(
         &mut self,
         expected: Option<&Digest>,
-    ) -> Result<(Digest, Sums, Published), StoreError> {
+    ) -> Result<(Digest, Sums, Published, Place), StoreError> {
         let bytes = std::mem::take(&mut self.gathered).freeze();
         let digest = Digest::of(&bytes);
         self.accept(&digest, expected).await?;
         let sums = Sums::of(&bytes);
-        let to = self.shared.layout.blob(&digest);
-        let published = self.shared.publisher.publish(bytes, to).await?;
-        Ok((digest, sums, published))
+        let place = self.place(&digest).await?;
+        let published = self.shared.publisher.publish(bytes, place.path.clone()).await?;
+        Ok((digest, sums, published, place))
     }
 
     async fn commit_spooled(
         &mut self,
         expected: Option<&Digest>,
-    ) -> Result<(Digest, Sums, Published), StoreError> {
+    ) -> Result<(Digest, Sums, Published, Place), StoreError> {
         self.spool_gathered().await?;
         let Some(Spooled { file, hasher, summer }) = self.idle_spool().await? else {
             return Err(StoreError::Closed);
@@ -152,9 +193,24 @@ impl Incoming {
             })
             .await;
         }
-        let (shared, to) = (Arc::clone(&self.shared), self.shared.layout.blob(&digest));
+        let place = self.place(&digest).await?;
+        let (shared, to) = (Arc::clone(&self.shared), place.path.clone());
         let published = blocking(move || shared.publisher.publish_temporary(file, &to)).await?;
-        Ok((digest, summer.finish(), published))
+        Ok((digest, summer.finish(), published, place))
+    }
+
+    /// The final name. Bytes that the archive has already go there, which heals them.
+    async fn place(&self, digest: &Digest) -> Result<Place, StoreError> {
+        let archived = Place { path: self.shared.layout.blob(digest), changing: None };
+        if let Destination::Archive = self.destination {
+            return Ok(archived);
+        }
+        let changing = self.shared.unclaimed.changing(digest).await;
+        if BlobStore(Arc::clone(&self.shared)).get(digest).await?.is_some() {
+            return Ok(archived);
+        }
+        let path = self.shared.layout.unclaimed_blob(digest);
+        Ok(Place { path, changing: Some(changing) })
     }
 
     fn is_in_memory(&self) -> bool {
@@ -225,6 +281,13 @@ impl Stored {
     #[must_use]
     pub fn was_new(&self) -> bool {
         self.was_new
+    }
+
+    /// How long it stays, and is served to nobody, unless an accepted entry names it; `None` for
+    /// good.
+    #[must_use]
+    pub fn unclaimed_for(&self) -> Option<Duration> {
+        self.unclaimed_for
     }
 }
 

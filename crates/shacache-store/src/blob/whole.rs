@@ -169,7 +169,7 @@ impl BlobStore {
 
 /// Digest and sums of all that is in the file; `stop_after` is told of every piece, and with `true`
 /// ends the work without a result.
-fn hash(
+pub(super) fn hash(
     file: &File,
     path: &Path,
     mut stop_after: impl FnMut(u64) -> bool,

@@ -17,6 +17,7 @@ use crate::scan::{self, Content};
 use crate::timestamp::Timestamp;
 
 mod keys;
+mod unclaimed;
 
 /// The archive as a check sees it.
 #[derive(Debug)]

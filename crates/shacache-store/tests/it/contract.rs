@@ -43,6 +43,7 @@ each_kind! {
     blobs::other_digests_find_the_blob,
     blobs::a_shared_digest_is_ambiguous,
     blobs::a_banned_blob_is_gone_and_stays_away,
+    blobs::an_unclaimed_blob_is_served_once_an_entry_names_it,
     directory::an_unknown_key_is_a_miss,
     directory::entries_come_back_as_they_were_put,
     directory::entries_are_listed_oldest_first,

@@ -141,7 +141,10 @@ async fn leftovers_in_tmp_are_removed_at_start() {
 async fn the_data_folder_is_for_its_owner() {
     let parent = tempfile::tempdir().expect("a temporary folder can be made");
     let data = parent.path().join("new");
-    let options = shacache_store::StoreOptions { data: data.clone() };
+    let options = shacache_store::StoreOptions {
+        data: data.clone(),
+        unclaimed: shacache_store::UnclaimedLimits::default(),
+    };
     let store = shacache_store::Store::open(&options).expect("opened");
     let mode = fs::metadata(&data).expect("made").permissions().mode();
     assert_eq!(mode & 0o7777, 0o750);

@@ -10,5 +10,7 @@ mod format;
 mod lifecycle;
 /// A store in a folder of its own.
 mod subject;
+/// Blobs without credentials, until somebody vouches for them or their time is over.
+mod unclaimed;
 /// Checking the archive against itself.
 mod verify;

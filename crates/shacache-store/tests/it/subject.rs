@@ -1,6 +1,7 @@
 //! A store in a folder of its own, and what may happen to it between two steps of a test.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use shacache_core::entry::SignedEntry;
 use shacache_core::key::Key;
 use shacache_store::blob::{Resolved, Stored};
 use shacache_store::error::StoreError;
-use shacache_store::{Store, StoreOptions};
+use shacache_store::{Store, StoreOptions, UnclaimedLimits};
 use tempfile::TempDir;
 
 /// What happens between two steps.
@@ -31,12 +32,17 @@ pub(crate) struct Subject {
     folder: TempDir,
     store: Option<Store>,
     between: Between,
+    unclaimed: UnclaimedLimits,
 }
 
 impl Subject {
     pub(crate) fn new(between: Between) -> Self {
+        Self::with_limits(between, UnclaimedLimits::default())
+    }
+
+    pub(crate) fn with_limits(between: Between, unclaimed: UnclaimedLimits) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut subject = Self { folder, store: None, between };
+        let mut subject = Self { folder, store: None, between, unclaimed };
         subject.open();
         subject
     }
@@ -50,7 +56,7 @@ impl Subject {
     }
 
     pub(crate) fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open(&StoreOptions { data: self.data().to_owned() })
+        Store::open(&StoreOptions { data: self.data().to_owned(), unclaimed: self.unclaimed })
     }
 
     pub(crate) fn open(&mut self) {
@@ -128,6 +134,22 @@ impl Subject {
             incoming.write(Bytes::copy_from_slice(piece)).await?;
         }
         incoming.commit(None).await
+    }
+
+    /// Uploads as a client without credentials does.
+    pub(crate) async fn upload_unclaimed(
+        &self,
+        bytes: &[u8],
+        holder: Option<IpAddr>,
+    ) -> Result<Stored, StoreError> {
+        let announced = Some(bytes.len() as u64);
+        let mut incoming = self.store().blobs().incoming_unclaimed(announced, holder).await?;
+        incoming.write(Bytes::copy_from_slice(bytes)).await?;
+        incoming.commit(None).await
+    }
+
+    pub(crate) fn unclaimed_path(&self, digest: &Digest) -> PathBuf {
+        self.data().join("unclaimed").join(digest.to_string())
     }
 
     /// The whole blob; `None` when there is none.

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use shacache_core::digest::{AliasDigest, AliasHasher, Digest};
+use shacache_store::UnclaimedTotals;
 use shacache_store::blob::Resolved;
 use shacache_store::error::StoreError;
 use shacache_store::tombstone::Deletion;
 
-use crate::subject::{Subject, some_bytes};
+use crate::subject::{Subject, entry, key, some_bytes};
 
 const CHUNK: usize = 64 * 1024;
 
@@ -212,6 +213,31 @@ pub(crate) async fn a_banned_blob_is_gone_and_stays_away(subject: &mut Subject) 
     assert!(subject.download(&digest).await.expect("read").is_none());
     let refused = subject.upload(&bytes).await;
     assert!(matches!(refused, Err(StoreError::Banned(_))), "{refused:?}");
+}
+
+pub(crate) async fn an_unclaimed_blob_is_served_once_an_entry_names_it(subject: &mut Subject) {
+    for (seed, size) in SIZES.into_iter().enumerate() {
+        let bytes = some_bytes(70 + seed as u64, size);
+        let digest = Digest::of(&bytes);
+        let mut hasher = AliasHasher::new();
+        hasher.update(&bytes);
+        let [_, _, sha256] = hasher.finish().all();
+        let stored = subject.upload_unclaimed(&bytes, None).await.expect("stored");
+        assert_eq!((*stored.digest(), stored.size()), (digest, size as u64));
+        assert!(stored.unclaimed_for().is_some());
+        subject.step().await;
+        subject.store().reindex().await.expect("reindexed");
+        assert!(subject.download(&digest).await.expect("read").is_none(), "{size} bytes");
+        let resolved = subject.store().blobs().resolve(&sha256).await.expect("read");
+        assert_eq!(resolved, Resolved::Missing, "{size} bytes");
+        let entry = entry(&digest, "claimed");
+        subject.store().directory().append(&key("claim"), entry).await.expect("added");
+        subject.step().await;
+        assert_eq!(subject.download(&digest).await.expect("read").expect("there"), bytes);
+        assert_eq!(subject.resolved(&sha256).await, Resolved::One(digest));
+        assert_eq!(subject.files_below("unclaimed"), 0);
+    }
+    assert_eq!(subject.store().unclaimed(), UnclaimedTotals::default());
 }
 
 /// Two messages of 128 bytes with one MD5, published by Wang et al. in 2004.
