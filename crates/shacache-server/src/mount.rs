@@ -151,10 +151,12 @@ pub enum MountPathError {
 pub struct HostName(Box<str>);
 
 impl HostName {
-    /// The host of an authority that was read already (RFC 3986 §3.2).
-    pub(crate) fn of(authority: &Authority) -> Self {
+    /// The host of an authority that was read already (RFC 3986 §3.2), unless it has only a port or
+    /// a dot.
+    pub(crate) fn of(authority: &Authority) -> Option<Self> {
         let host = authority.host();
-        Self(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase().into())
+        let host = host.strip_suffix('.').unwrap_or(host);
+        (!host.is_empty()).then(|| Self(host.to_ascii_lowercase().into()))
     }
 }
 
@@ -172,7 +174,7 @@ impl FromStr for HostName {
         if authority.host().len() != text.len() {
             return Err(HostNameError::MoreThanAHost);
         }
-        Ok(Self::of(&authority))
+        Self::of(&authority).ok_or(HostNameError::Malformed)
     }
 }
 
@@ -246,5 +248,6 @@ mod tests {
         assert_eq!("u@a.example".parse::<HostName>(), Err(HostNameError::MoreThanAHost));
         assert_eq!("http://a/".parse::<HostName>(), Err(HostNameError::Malformed));
         assert_eq!("".parse::<HostName>(), Err(HostNameError::Malformed));
+        assert_eq!(".".parse::<HostName>(), Err(HostNameError::Malformed));
     }
 }

@@ -22,7 +22,8 @@ pub(crate) fn requested<B>(request: &Request<B>) -> Result<Option<HostName>, Hos
     }
     let header = header.map(|value| Authority::try_from(value.as_bytes()));
     let header = header.transpose().map_err(|_| HostError::Malformed)?;
-    Ok(request.uri().authority().or(header.as_ref()).map(HostName::of))
+    let authority = request.uri().authority().or(header.as_ref());
+    authority.map(|authority| HostName::of(authority).ok_or(HostError::Malformed)).transpose()
 }
 
 /// What is wrong with how a request names its host.
@@ -38,6 +39,8 @@ pub(crate) enum HostError {
 
 #[cfg(test)]
 mod tests {
+    use shacache_fuzz::target;
+
     use super::*;
 
     fn request(target: &str, hosts: &[&str]) -> Request<()> {
@@ -69,11 +72,34 @@ mod tests {
     fn a_request_names_one_host() {
         assert_eq!(host("/", &[]), Err(HostError::Missing));
         assert_eq!(host("/", &["a", "b"]), Err(HostError::Repeated));
-        for name in ["a b", "a/b", "", "a:b:c"] {
+        for name in ["a b", "a/b", "", "a:b:c", ":80", "."] {
             assert_eq!(host("/", &[name]), Err(HostError::Malformed), "{name}");
         }
         let mut old = request("/", &[]);
         *old.version_mut() = Version::HTTP_10;
         assert_eq!(requested(&old), Ok(None));
+    }
+
+    target!(host, |input| host_property(host_of, input),
+        planted: |input| host_property(host_as_sent, input));
+
+    /// What is named is a host alone, in lower case, and neither case nor port make another of it.
+    fn host_property(host: fn(&[u8]) -> Option<String>, input: &[u8]) {
+        let Some(name) = host(input) else { return };
+        assert_eq!(name, name.to_ascii_lowercase());
+        assert!(!name.contains(['@', '/']) && name.parse::<HostName>().is_ok(), "{name}");
+        assert_eq!(host(&input.to_ascii_uppercase()).as_ref(), Some(&name));
+        assert_eq!(host(format!("{name}:80").as_bytes()), host(name.as_bytes()));
+    }
+
+    fn host_of(header: &[u8]) -> Option<String> {
+        let header = http::HeaderValue::from_bytes(header).ok()?;
+        let request = Request::builder().header(HOST, header).body(()).ok()?;
+        requested(&request).ok()?.map(|name| name.to_string())
+    }
+
+    fn host_as_sent(header: &[u8]) -> Option<String> {
+        host_of(header)?;
+        Some(Authority::try_from(header).ok()?.host().to_owned())
     }
 }
