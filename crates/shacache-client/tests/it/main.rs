@@ -4,6 +4,7 @@
 
 mod download;
 mod entries;
+mod fuzz;
 mod listing;
 mod stub;
 mod upload;

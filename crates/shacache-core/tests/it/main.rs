@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, in its helpers too")]
 
 mod base64_like_python;
+mod fuzz;
 mod golden_entries;
 mod json_like_python;
 mod key_names;

@@ -115,6 +115,7 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::any;
     use proptest::proptest;
+    use shacache_fuzz::target;
 
     use super::*;
 
@@ -187,6 +188,43 @@ mod tests {
                     let _decided = range_applies(&headers, "a");
                 }
             }
+        }
+    }
+
+    target!(condition, |input| condition_property(Condition::evaluate, input),
+        planted: |input| condition_property(met_by_any_tag, input));
+
+    /// Both headers read lists alike, a strong match is a weak one too, and a list means the same
+    /// when it stands there twice.
+    fn condition_property(
+        evaluate: fn(&HeaderMap, &str) -> Result<Condition, ConditionError>,
+        input: &[u8],
+    ) {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return };
+        let decided = |name: HeaderName| {
+            let once = HeaderMap::from_iter([(name.clone(), value.clone())]);
+            let mut twice = once.clone();
+            twice.append(name, value.clone());
+            assert_eq!(evaluate(&once, "a"), evaluate(&twice, "a"));
+            evaluate(&once, "a")
+        };
+        let (strong, weak) = (decided(IF_MATCH), decided(IF_NONE_MATCH));
+        let malformed =
+            |decided: &Result<_, _>| matches!(decided, Err(ConditionError::Malformed(_)));
+        assert_eq!(malformed(&strong), malformed(&weak));
+        if strong == Ok(Condition::Met) && !value.is_empty() {
+            assert_eq!(weak, Ok(Condition::NotModified));
+        }
+        let applies = HeaderMap::from_iter([(IF_RANGE, value)]);
+        if range_applies(&applies, "a") {
+            assert_eq!((strong, weak), (Ok(Condition::Met), Ok(Condition::NotModified)));
+        }
+    }
+
+    fn met_by_any_tag(headers: &HeaderMap, tag: &str) -> Result<Condition, ConditionError> {
+        match Condition::evaluate(headers, tag) {
+            Err(ConditionError::Failed) => Ok(Condition::Met),
+            decided => decided,
         }
     }
 }

@@ -128,6 +128,7 @@ mod tests {
     use http::header::IF_RANGE;
     use proptest::prelude::any;
     use proptest::{prop_assert, prop_assert_eq, proptest};
+    use shacache_fuzz::target;
 
     use super::*;
 
@@ -237,5 +238,40 @@ mod tests {
                 let _decided = requested(&Method::GET, &headers, "a", size);
             }
         }
+    }
+
+    target!(range, |input| range_property(select_bytes, input),
+        planted: |input| range_property(select_one_too_many, input));
+
+    /// A part is of what exists and has a spelling that selects it again; two numbers mean what
+    /// they say. The first byte of the input is the size, 255 the largest.
+    fn range_property(select: fn(&[u8], u64) -> Option<Range<u64>>, input: &[u8]) {
+        let Some((size, value)) = input.split_first() else { return };
+        let size = if *size == u8::MAX { u64::MAX } else { u64::from(*size) };
+        let part = select(value, size);
+        if let Some(part) = &part {
+            assert!(part.start < part.end && part.end <= size, "{part:?} of {size}");
+            let plain = format!("bytes={}-{}", part.start, part.end - 1);
+            assert_eq!(select(plain.as_bytes(), size).as_ref(), Some(part));
+        }
+        let numbers = str::from_utf8(value).ok().and_then(|value| value.strip_prefix("bytes="));
+        if let Some((first, last)) = numbers.and_then(|numbers| numbers.split_once('-'))
+            && let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>())
+            && !value.contains(&b'+')
+        {
+            let (first, end) = (u64::from(first), size.min(u64::from(last) + 1));
+            let expected = (first <= u64::from(last) && first < size).then_some(first..end);
+            assert_eq!(part, expected);
+        }
+    }
+
+    fn select_bytes(value: &[u8], size: u64) -> Option<Range<u64>> {
+        let value = HeaderValue::from_bytes(value).ok()?;
+        let headers = HeaderMap::from_iter([(RANGE, value)]);
+        requested(&Method::GET, &headers, "a", size).ok()?
+    }
+
+    fn select_one_too_many(value: &[u8], size: u64) -> Option<Range<u64>> {
+        select_bytes(value, size).map(|part| part.start..part.end.saturating_add(1))
     }
 }

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, Empty};
 use proptest::prelude::*;
 use proptest::sample::select;
+use shacache_fuzz::target;
 use tokio::io::DuplexStream;
 
 use super::*;
@@ -91,7 +92,10 @@ fn seen_through_hyper_alone(input: &[u8], piece: usize) -> Vec<Seen> {
             async move { Ok::<_, Infallible>(note(request, notes).await) }
         });
         async move {
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(io), service);
+            let headers = Limits::default().headers;
+            let connection = http1::Builder::new()
+                .max_headers(headers)
+                .serve_connection(TokioIo::new(io), service);
             // What hyper thinks of the input is seen in the requests it passes on.
             let _ = connection.await;
         }
@@ -152,4 +156,25 @@ fn the_comparison_compares_something() {
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].body.as_deref(), Some(&b"hi"[..]));
     assert_eq!(seen, seen_through_hyper_alone(input, 3));
+}
+
+target!(request_stream, |input| request_stream_property(seen_through_us, input),
+    planted: |input| request_stream_property(seen_through_us_without_the_last_byte, input));
+
+/// Whatever bytes come in pieces of whatever size (the first byte tells it), the service sees what
+/// it would see through hyper alone. Left out are targets that hyper alone refuses.
+fn request_stream_property(seen: fn(&[u8], usize) -> Vec<Seen>, input: &[u8]) {
+    let Some((piece, bytes)) = input.split_first() else { return };
+    let longest = Limits::default().request_line_bytes;
+    if bytes.len() > longest || bytes.iter().any(|byte| b"\"#<>`".contains(byte)) {
+        return;
+    }
+    let piece = if *piece == 0 { longest } else { usize::from(*piece) };
+    let (ours, theirs) = (seen(bytes, piece), seen_through_hyper_alone(bytes, piece));
+    let last = theirs.iter().position(|seen| seen.chunked).map_or(theirs.len(), |at| at + 1);
+    assert_eq!(ours, &theirs[..last], "{}", bytes.escape_ascii());
+}
+
+fn seen_through_us_without_the_last_byte(input: &[u8], piece: usize) -> Vec<Seen> {
+    seen_through_us(&input[..input.len().saturating_sub(1)], piece)
 }

@@ -3,6 +3,7 @@
 
 use http::Uri;
 use proptest::prelude::*;
+use shacache_fuzz::target;
 
 use super::*;
 
@@ -105,4 +106,29 @@ proptest! {
         let line = format!("GET {target} HTTP/1.1\r\n");
         prop_assert_eq!(escaped(line.as_bytes()), line.as_bytes());
     }
+}
+
+target!(request_line, |input| request_line_property(escaped, input),
+    planted: |input| request_line_property(with_percent_signs_escaped, input));
+
+/// The target means what it meant, nothing else is touched, and a second time changes nothing.
+fn request_line_property(escape: fn(&[u8]) -> Vec<u8>, line: &[u8]) {
+    let once = escape(line);
+    assert_eq!(escape(&once), once);
+    assert!(once.len() <= 3 * line.len());
+    assert_eq!(percent_decode(&once), percent_decode(line));
+    let words = |line: &[u8]| line.split(|byte| b" \r\n".contains(byte)).count();
+    assert_eq!(words(&once), words(line));
+    let target = once.iter().skip_while(|byte| **byte != b' ').skip(1);
+    let mut target = target.take_while(|byte| !b" \r\n".contains(byte));
+    assert!(!target.any(|byte| b"\"#<>`".contains(byte)), "{}", once.escape_ascii());
+}
+
+fn with_percent_signs_escaped(line: &[u8]) -> Vec<u8> {
+    let escaped = escaped(line);
+    escaped
+        .iter()
+        .flat_map(|byte| if *byte == b'%' { b"%25" } else { std::slice::from_ref(byte) })
+        .copied()
+        .collect()
 }
