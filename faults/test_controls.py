@@ -6,6 +6,7 @@ import unittest
 from faults import (
     test_bit_flips,
     test_crash_states,
+    test_entry_set,
     test_failing_calls,
     test_failing_disk,
     test_kill,
@@ -48,13 +49,17 @@ class Controls(FaultTest):
         test = test_kill.Kill("test_acknowledged_uploads_survive")
         self.check("empty-temporary", test, "leftovers")
 
-    def test_set_without_answering_last(self):
-        test = test_kill.Kill("test_entries_of_a_key_keep_their_order")
+    def test_set_under_kills_without_answering_last(self):
+        test = test_entry_set.EntrySet("test_under_kills")
         self.check("answer-last", test, "acknowledged are missing")
 
-    def test_set_without_order(self):
-        test = test_kill.Kill("test_entries_of_a_key_keep_their_order")
+    def test_set_under_kills_without_order(self):
+        test = test_entry_set.EntrySet("test_under_kills")
         self.check("entry-order", test, "the order changed")
+
+    def test_set_under_power_cuts_without_sync(self):
+        test = test_entry_set.EntrySet("test_under_power_cuts")
+        self.check("sync", test, "acknowledged are missing|the order changed")
 
     def test_flips_without_checks(self):
         test = test_bit_flips.BitFlips("test_with_checksums_known")
