@@ -14,14 +14,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use shacache_store::error::Chain;
-use shacache_store::{Reindexed, Store};
+use shacache_store::{Health, Reindexed, Store};
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
@@ -60,6 +60,7 @@ impl AdminSocket {
         let routes = Router::new()
             .route(REINDEX, post(reindex))
             .route(VERIFY, post(verify))
+            .route(HEALTH, get(health))
             .with_state(store);
         let mut connections = JoinSet::new();
         loop {
@@ -115,6 +116,17 @@ async fn verify(State(store): State<Store>, options: Bytes) -> Result<Vec<u8>, F
     Ok(serde_json::to_vec(&report)?)
 }
 
+/// Whether writes are taken.
+async fn health(State(store): State<Store>) -> Result<&'static str, (StatusCode, &'static str)> {
+    match store.health() {
+        Health::Healthy => Ok("healthy\n"),
+        Health::ReadOnly { .. } => Err((
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "writes are refused until it is restarted; its log says why",
+        )),
+    }
+}
+
 /// What a command answers when it cannot do its work.
 struct Failed(Box<dyn Error + Send + Sync>);
 
@@ -165,4 +177,5 @@ const SOCKET: &str = "admin.sock";
 const PRIVATE: &str = "admin.new";
 const REINDEX: &str = "/reindex";
 const VERIFY: &str = "/verify";
+const HEALTH: &str = "/health";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use shacache_server::config::Overrides;
 use shacache_server::listen::Address;
 use shacache_store::verify::{Subset, VerifyOptions};
@@ -29,6 +30,18 @@ pub(crate) enum Command {
     /// Check every blob and entry of the archive, also while a server runs. What is damaged moves
     /// to quarantine/ in the data folder; nothing is deleted.
     Verify(Verify),
+    /// Ask the running server whether it takes writes: exit code 0 if so, 1 if not or if none runs.
+    Health(Settings),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 /// What is to be checked, and how.

@@ -12,6 +12,8 @@ use self::args::{Command, CommandLine};
 
 mod args;
 mod descriptors;
+mod health;
+mod manual;
 mod reindex;
 mod start;
 mod verify;
@@ -27,6 +29,9 @@ fn main() -> ExitCode {
             let (overrides, options) = verify.into();
             verify::run(&overrides, options, json)
         }
+        Command::Health(settings) => health::run(&settings.into()),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(&folder),
     };
     outcome.unwrap_or_else(|error| {
         // With standard error gone there is nobody left to tell.

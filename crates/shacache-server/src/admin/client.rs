@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use shacache_store::verify::{Report, VerifyOptions};
 use tokio::net::UnixStream;
 
-use super::{REINDEX, SOCKET, ShortPath, VERIFY};
+use super::{HEALTH, REINDEX, SOCKET, ShortPath, VERIFY};
 
 /// Has the server of `data` make its index anew; gives what it says to that.
 ///
 /// # Errors
 /// When no server answers, or it could not do it.
 pub async fn reindex(data: &Path) -> Result<String, AskError> {
-    let text = ask(data, REINDEX, Body::empty()).await?;
+    let text = ask(data, Method::POST, REINDEX, Body::empty()).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -30,21 +30,32 @@ pub async fn reindex(data: &Path) -> Result<String, AskError> {
 /// When no server answers, or it could not do it.
 pub async fn verify(data: &Path, options: &VerifyOptions) -> Result<Report, AskError> {
     let options = serde_json::to_vec(options).map_err(AskError::Unreadable)?;
-    let report = ask(data, VERIFY, Body::from(options)).await?;
+    let report = ask(data, Method::POST, VERIFY, Body::from(options)).await?;
     serde_json::from_slice(&report).map_err(AskError::Unreadable)
 }
 
-async fn ask(data: &Path, command: &str, body: Body) -> Result<Bytes, AskError> {
+/// Asks the server of `data` whether it takes writes; gives its word for it.
+///
+/// # Errors
+/// When no server answers, or it takes none.
+pub async fn health(data: &Path) -> Result<String, AskError> {
+    let text = ask(data, Method::GET, HEALTH, Body::empty()).await?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+async fn ask(data: &Path, method: Method, command: &str, body: Body) -> Result<Bytes, AskError> {
     let stream = connect(data)
         .await
         .map_err(|source| AskError::NoAnswer { path: data.join(SOCKET), source })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong in it shows there too.
     tokio::spawn(connection);
-    let request = Request::post(command)
+    let request = Request::builder()
+        .method(method)
+        .uri(command)
         .header(HOST, "shacached")
         .body(body)
-        .expect("a constant path and header make a request");
+        .expect("constant parts make a request");
     let response = sender.send_request(request).await?;
     let status = response.status();
     let text = response.into_body().collect().await?.to_bytes();

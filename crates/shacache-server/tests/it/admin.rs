@@ -89,3 +89,17 @@ fn what_is_no_server_does_not_answer() {
     assert!(error.contains("the server that has the data folder open does not answer"), "{error}");
     drop(server);
 }
+
+#[test]
+fn health_is_that_of_the_running_server() {
+    let home = Home::new();
+    let health = || home.run(&["health", "--data", &home.data().display().to_string()]);
+    let server = home.serve(&[]);
+    let output = health();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"healthy\n"[..]));
+    server.stop();
+    let output = health();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("does not answer"), "{complaint}");
+}
