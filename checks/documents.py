@@ -1,4 +1,5 @@
-"""Fails when a document names a file that is not there, or the map misses a source file.
+"""Fails when a document names a file that is not there, the map misses a source file, or the book a
+page.
 
 Checked are the relative links of every Markdown file, and in ARCHITECTURE.md also whatever stands
 in backticks and looks like a path. A chapter of it whose heading names a crate's folder is that
@@ -21,6 +22,7 @@ def main():
         *(problem for document in documents for problem in broken_links(document)),
         *missing_paths(),
         *unnamed_modules(),
+        *unbound_pages(),
     ]
 
 
@@ -72,6 +74,14 @@ def unnamed_modules():
         for module in sorted((crate / "src").glob("*.rs")):
             if module.name not in mapped[crate]:
                 yield f"ARCHITECTURE.md: does not name {module.relative_to(ROOT)}"
+
+
+def unbound_pages():
+    """Pages of the book that its table of contents does not name."""
+    named = set(re.findall(r"\]\(([^)#]+)", (ROOT / "docs/SUMMARY.md").read_text()))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        if page.name != "SUMMARY.md" and page.name not in named:
+            yield f"docs/SUMMARY.md: does not name {page.name}"
 
 
 if __name__ == "__main__":

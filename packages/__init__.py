@@ -1,0 +1,1 @@
+"""The Debian packages in a clean Debian that was booted for them."""
