@@ -1,0 +1,83 @@
+"""`./bench [CASE …]`: runs cases beside their peers and prints one table of medians and ratios.
+
+Every contestant of a case runs once in each round, so that whatever else the machine does meets all
+of them alike.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmark.machine import describe
+from benchmark.place import CHECKOUT, Place
+from benchmark.results import Results
+
+
+def main():
+    arguments = parse()
+    cases = list(chosen_cases(arguments.cases))
+    if not cases:
+        sys.exit("no such case")
+    machine = describe()
+    if os.cpu_count() < 2:
+        sys.exit("two cores are needed: one for the server, one for what asks it")
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
+        for case in cases:
+            with case(Place(Path(folder), arguments.size_mib)) as opened:
+                for contest in opened.contests():
+                    results.append(hold(contest, arguments.rounds))
+    print("\n".join(f"{name}: {value}" for name, value in machine.items()))
+    print(f"rounds: {arguments.rounds}; values are medians, in brackets the least and the most")
+    for result in results:
+        print("\n" + result.table())
+    if arguments.json:
+        document = {
+            "machine": machine,
+            "rounds": arguments.rounds,
+            "contests": [result.document() for result in results],
+        }
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="./bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="only cases of this name")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contestant (5)")
+    parser.add_argument("--size-mib", type=int, default=1024, help="size of a large file (1024)")
+    parser.add_argument(
+        "--folder", type=Path, default=CHECKOUT / ".test/bench",
+        help="where the data lie while it runs; decides which disk is measured (.test/bench)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
+    return parser.parse_args()
+
+
+def chosen_cases(names):
+    for path in sorted(Path(__file__).parent.glob("case_*.py")):
+        case = importlib.import_module(f"benchmark.{path.stem}").CASE
+        if not names or case.name in names:
+            yield case
+
+
+def hold(contest, rounds):
+    """Each round starts with another contestant: none always runs on what the last one left."""
+    results = Results(contest)
+    for round_number in range(rounds):
+        first = round_number % len(contest.contestants)
+        for contestant in contest.contestants[first:] + contest.contestants[:first]:
+            print(
+                f"{contest.title}: {contestant.name}, round {round_number + 1} of {rounds}",
+                file=sys.stderr, flush=True,
+            )
+            results.add(contestant, contestant.run())
+    return results
+
+
+if __name__ == "__main__":
+    main()
