@@ -1,16 +1,18 @@
 //! `shacache software`: the binary cache of SlapOS. A release is unpacked only after every byte of
 //! its archive was verified.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Seek;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use shacache_client::Client;
-use shacache_client::archive::{Limits, unpack};
+use shacache_client::archive::{Limits, unpack_only};
+use shacache_client::binding::software_key;
 use shacache_client::config::Purpose;
 use shacache_client::software::{self, Platform};
-use shacache_core::json::{Object, Value};
+use shacache_core::json::Object;
 use tokio::task::spawn_blocking;
 
 use crate::args::{ReleaseArgs, ServerArgs, SoftwareDownloadArgs, SoftwareUploadArgs};
@@ -29,7 +31,15 @@ pub(crate) async fn upload(args: &SoftwareUploadArgs, talk: &Talk) -> anyhow::Re
     let url = &args.release.software_url;
     let platform = platform(&args.release)?;
     let payload = software::upload(&client, &folder, url, root, &platform).await?;
-    output::line(&format!("{}  {}", payload.digest(), args.folder.display()))?;
+    if talk.is_json() {
+        let mut document = Object::new();
+        document.insert("sha512", payload.digest().to_string());
+        document.insert("size_bytes", i64::try_from(payload.len()).unwrap_or(i64::MAX));
+        document.insert("key", software_key(url).as_str());
+        output::document(document)?;
+    } else {
+        output::line(&format!("{}  {}", payload.digest(), args.folder.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -48,23 +58,22 @@ pub(crate) async fn download(args: &SoftwareDownloadArgs, talk: &Talk) -> anyhow
     let (spool, outcome) = pump(download, 0, spool, bar).await;
     outcome?;
     let mut spool = spool.context("the thread that writes the file is gone")?;
-    let place = root.clone();
-    let names = spawn_blocking(move || {
+    // The folder is known before the archive is opened, so that no archive chooses another.
+    let name = software_key(url).to_string();
+    let folder = root.join(&name);
+    spawn_blocking(move || {
         spool.rewind()?;
-        anyhow::Ok(unpack(spool, &place, &Limits::default())?)
+        anyhow::Ok(unpack_only(spool, &root, OsStr::new(&name), &Limits::default())?)
     })
     .await??;
     if talk.is_json() {
         let mut document = Object::new();
         document.insert("sha512", entry.digest().to_string());
-        let names = names.iter().map(|name| name.display().to_string().into());
-        document.insert("names", names.collect::<Value>());
-        output::line(&Value::from(document).to_sorted_lines())?;
+        document.insert("folder", folder.to_string_lossy().into_owned());
+        output::document(document)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for name in &names {
-        output::line(&root.join(name).display().to_string())?;
-    }
+    output::line(&folder.display().to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 pub use self::bounded::Limits;
-pub use self::unpack::{UnpackError, unpack};
+pub use self::unpack::{UnpackError, unpack, unpack_only};
 
 mod bounded;
 mod unpack;

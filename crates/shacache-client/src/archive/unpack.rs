@@ -2,9 +2,9 @@
 //! writes to, below which no symbolic link is ever followed; links come last; what is complete is
 //! renamed to its place.
 
-use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -33,29 +33,69 @@ pub fn unpack(
     destination: &Path,
     limits: &Limits,
 ) -> Result<Vec<PathBuf>, UnpackError> {
+    unpack_into(archive, destination, None, limits)
+}
+
+/// As [`unpack`], of an archive that makes nothing but the folder or file `name`.
+///
+/// # Errors
+/// As [`unpack`]; [`UnpackError::Foreign`] when the archive would make anything else.
+pub fn unpack_only(
+    archive: File,
+    destination: &Path,
+    name: &OsStr,
+    limits: &Limits,
+) -> Result<(), UnpackError> {
+    unpack_into(archive, destination, Some(name), limits).map(drop)
+}
+
+fn unpack_into(
+    archive: File,
+    destination: &Path,
+    only: Option<&OsStr>,
+    limits: &Limits,
+) -> Result<Vec<PathBuf>, UnpackError> {
     let place = |source| UnpackError::Place { path: destination.into(), source };
     let folder =
         tempfile::Builder::new().prefix(".unpacking-").tempdir_in(destination).map_err(place)?;
     let root: OwnedFd = File::open(folder.path()).map_err(place)?.into();
     let mut tree = Tree::new(root);
-    read_all(archive, limits, &mut tree)?;
+    read_all(archive, only, limits, &mut tree)?;
+    let names: Vec<PathBuf> = tree.names().into_iter().collect();
+    for path in names.iter().map(|name| destination.join(name)) {
+        // Told now: a folder that has its final permissions may not let itself be removed.
+        if path.symlink_metadata().is_ok() {
+            return Err(UnpackError::Place { path, source: io::ErrorKind::AlreadyExists.into() });
+        }
+    }
     tree.finish()?;
     syncfs(&tree.root).map_err(|error| place(error.into()))?;
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder.path()).map_err(place)? {
-        let name = PathBuf::from(entry.map_err(place)?.file_name());
-        renameat_with(&tree.root, &name, CWD, destination.join(&name), RenameFlags::NOREPLACE)
-            .map_err(|error| UnpackError::Place {
-                path: destination.join(&name),
-                source: error.into(),
-            })?;
-        names.push(name);
+    for (at, name) in names.iter().enumerate() {
+        let path = destination.join(name);
+        if let Err(error) = renameat_with(&tree.root, name, CWD, &path, RenameFlags::NOREPLACE) {
+            // Back to where they are removed with the rest.
+            for placed in &names[..at] {
+                let _ = renameat_with(
+                    CWD,
+                    destination.join(placed),
+                    &tree.root,
+                    placed,
+                    RenameFlags::NOREPLACE,
+                );
+            }
+            return Err(UnpackError::Place { path, source: error.into() });
+        }
     }
     File::open(destination).and_then(|folder| folder.sync_all()).map_err(place)?;
     Ok(names)
 }
 
-fn read_all(archive: File, limits: &Limits, tree: &mut Tree) -> Result<(), UnpackError> {
+fn read_all(
+    archive: File,
+    only: Option<&OsStr>,
+    limits: &Limits,
+    tree: &mut Tree,
+) -> Result<(), UnpackError> {
     let (packed, allowance) = (Shared::default(), Shared::default());
     let counted = Counted { inner: BufReader::new(archive), count: packed.clone() };
     let mut archive = Archive::new(Bounded {
@@ -74,6 +114,12 @@ fn read_all(archive: File, limits: &Limits, tree: &mut Tree) -> Result<(), Unpac
             return Err(UnpackError::TooMany { limit: limits.entries });
         }
         let path = safe_path(&entry.path_bytes())?;
+        // The top itself, as `./`, is nobody's name.
+        if let (Some(only), Some(first)) = (only, path.iter().next())
+            && first != only
+        {
+            return Err(UnpackError::Foreign { path, only: only.into() });
+        }
         if entry.size() > limits.file_bytes {
             return Err(UnpackError::TooLong { path });
         }
@@ -167,6 +213,13 @@ impl Tree {
             .map_err(|error| UnpackError::Write { path: path.clone(), source: error.into() })?;
         self.files.insert(path);
         Ok(())
+    }
+
+    /// What has been made at the top.
+    fn names(&self) -> BTreeSet<PathBuf> {
+        let symlinks = self.symlinks.iter().map(|(path, ..)| path);
+        let all = self.folders.keys().chain(&self.files).chain(symlinks);
+        all.filter(|path| path.iter().count() == 1).cloned().collect()
     }
 
     /// Makes the symbolic links, which by now nothing is written through, then gives the folders
@@ -284,6 +337,14 @@ pub enum UnpackError {
     Path {
         /// The path.
         path: PathBuf,
+    },
+    /// Something would be made beside the one name that was asked for.
+    #[error("{} is not below {}", path.display(), only.display())]
+    Foreign {
+        /// Its path.
+        path: PathBuf,
+        /// The name asked for.
+        only: OsString,
     },
     /// Something is neither a file nor a folder nor a link.
     #[error("{} is of the kind `{kind}`, which is not unpacked", path.display())]

@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::{Seek, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -10,6 +11,7 @@ use super::*;
 use crate::archive::pack;
 
 /// One member of a hand-made archive.
+#[derive(Clone, Copy)]
 struct Member<'a>(EntryType, &'a str, &'a str);
 
 fn archive(members: &[Member<'_>]) -> File {
@@ -110,6 +112,47 @@ fn nothing_is_replaced() {
         unpack(archive(&[Member(T::Regular, "a", "bad")]), place.path(), &Limits::default());
     assert!(matches!(outcome, Err(UnpackError::Place { .. })));
     assert_eq!(fs::read_to_string(place.path().join("a")).unwrap(), "mine");
+}
+
+#[test]
+fn a_name_that_is_taken_keeps_all_others_away() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("b"), "mine").unwrap();
+    let two = archive(&[Member(T::Regular, "a", "new"), Member(T::Regular, "b", "new")]);
+    let outcome = unpack(two, place.path(), &Limits::default());
+    assert!(matches!(outcome, Err(UnpackError::Place { .. })));
+    let left: Vec<_> =
+        fs::read_dir(place.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["b"]);
+}
+
+#[test]
+fn nothing_is_made_beside_the_name_asked_for() {
+    let release = [
+        Member(T::Directory, "./", ""),
+        Member(T::Directory, "./a/", ""),
+        Member(T::Regular, "a/f", "x"),
+    ];
+    for more in [
+        None,
+        Some(Member(T::Regular, "b", "x")),
+        Some(Member(T::Directory, "a-", "")),
+        Some(Member(T::Symlink, "b", "a")),
+        Some(Member(T::Link, "b", "a/f")),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let members: Vec<_> = release.iter().chain(&more).copied().collect();
+        let outcome =
+            unpack_only(archive(&members), place.path(), OsStr::new("a"), &Limits::default());
+        let count = fs::read_dir(place.path()).unwrap().count();
+        match more {
+            None => assert!(outcome.is_ok() && count == 1, "{outcome:?}"),
+            Some(_) => {
+                assert!(matches!(outcome, Err(UnpackError::Foreign { .. })), "{outcome:?}");
+                assert_eq!(count, 0);
+            }
+        }
+    }
 }
 
 #[test]
