@@ -26,9 +26,10 @@ pub fn software_key(software_url: &str) -> Key {
     md5_hex(software_url).parse().expect("32 hex digits are a key")
 }
 
-/// Checks that an entry's metadata name `key`, in the first of these ways that applies: `key` is
-/// the key itself; under `file-urlmd5:`, `url` hashes to the rest of the key, or, when there is no
-/// `url`, `urlmd5` is the rest; under 32 hex digits, `software_url` hashes to the key.
+/// Checks that an entry's metadata name `key`. Under `file-urlmd5:`, `url` has to hash to the rest
+/// of the key, or, when there is no `url`, `urlmd5` has to be the rest. Under other keys, `key` is
+/// the key itself, or, under 32 hex digits, `software_url` hashes to the key. None of these that is
+/// there may name another key.
 ///
 /// # Errors
 /// When they name another key, or none.
@@ -37,8 +38,9 @@ pub fn check(key: &Key, metadata: &Object) -> Result<(), BindingError> {
     let judge = |field: &'static str, fits: bool| {
         if fits { Ok(()) } else { Err(BindingError::OtherKey { field }) }
     };
-    if metadata.contains_key("key") {
-        return judge("key", text("key") == Some(key.as_str()));
+    let named = metadata.contains_key("key");
+    if named {
+        judge("key", text("key") == Some(key.as_str()))?;
     }
     if let Some(md5) = key.as_str().strip_prefix(URL_PREFIX) {
         if metadata.contains_key("url") {
@@ -47,11 +49,13 @@ pub fn check(key: &Key, metadata: &Object) -> Result<(), BindingError> {
         if metadata.contains_key("urlmd5") {
             return judge("urlmd5", text("urlmd5") == Some(md5));
         }
-    } else if is_md5(key.as_str()) && metadata.contains_key("software_url") {
+        return Err(BindingError::NoKey);
+    }
+    if is_md5(key.as_str()) && metadata.contains_key("software_url") {
         let fits = text("software_url").is_some_and(|url| md5_hex(url) == key.as_str());
         return judge("software_url", fits);
     }
-    Err(BindingError::NoKey)
+    if named { Ok(()) } else { Err(BindingError::NoKey) }
 }
 
 /// Why an entry does not belong to a key.
@@ -116,6 +120,11 @@ mod tests {
         assert_eq!(checked("pypi:a=1", &[("key", "pypi:a=1")]), Ok(()));
         assert_eq!(checked("pypi:a=1", &[("key", "pypi:a=2")]), other("key"));
         assert_eq!(checked(key.as_str(), &[("url", url), ("key", "x")]), other("key"));
+        let named = ("key", key.as_str());
+        assert_eq!(checked(key.as_str(), &[named, ("url", "x")]), other("url"));
+        assert_eq!(checked(key.as_str(), &[named]), Err(BindingError::NoKey));
+        assert_eq!(checked(md5, &[("key", md5), ("software_url", "x")]), other("software_url"));
+        assert_eq!(checked(md5, &[("key", md5)]), Ok(()));
         assert_eq!(checked("pypi:a=1", &[]), Err(BindingError::NoKey));
     }
 }
