@@ -189,7 +189,7 @@ impl Download {
         if self.total.is_some_and(|total| self.position > total) {
             return Err(self.mismatch("more bytes than announced"));
         }
-        self.pauses.restart();
+        self.pauses.moved(piece.len() as u64);
         Ok(self.held.replace(piece))
     }
 

@@ -7,9 +7,9 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::TransportError;
+use super::{MOVED_BYTES, TransportError};
 
 /// An answer whose head has arrived.
 #[derive(Debug)]
@@ -17,6 +17,15 @@ pub(crate) struct Answer {
     response: Response,
     stall: Duration,
     received_bytes: u64,
+    pace: Pace,
+}
+
+/// How much came since the last time that enough had come. Only time spent waiting for the server
+/// counts, whatever whoever reads does with the pieces.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    bytes: u64,
 }
 
 impl Answer {
@@ -26,7 +35,7 @@ impl Answer {
         stall: Duration,
     ) -> Result<Self, TransportError> {
         let status = response.status();
-        let mut answer = Self { response, stall, received_bytes: 0 };
+        let mut answer = Self { response, stall, received_bytes: 0, pace: Pace::default() };
         if status.is_success() {
             return Ok(answer);
         }
@@ -62,12 +71,16 @@ impl Answer {
 
     /// The next piece; `None` at the announced end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, TransportError> {
+        let started = Instant::now();
         let piece = timeout(self.stall, self.response.chunk())
             .await
             .map_err(|_| TransportError::Stalled { waited: self.stall })?
             .map_err(|error| TransportError::Body(error.without_url()))?;
         match &piece {
-            Some(bytes) => self.received_bytes += bytes.len() as u64,
+            Some(bytes) => {
+                self.received_bytes += bytes.len() as u64;
+                self.keep_pace(started.elapsed(), bytes.len() as u64)?;
+            }
             None => {
                 if let Some(announced_bytes) = self.content_length()
                     && self.received_bytes < announced_bytes
@@ -78,6 +91,19 @@ impl Answer {
             }
         }
         Ok(piece)
+    }
+
+    /// A server that sends a byte now and then is as good as silent.
+    fn keep_pace(&mut self, waited: Duration, bytes: u64) -> Result<(), TransportError> {
+        let pace = Pace { waited: self.pace.waited + waited, bytes: self.pace.bytes + bytes };
+        self.pace = if pace.bytes >= MOVED_BYTES { Pace::default() } else { pace };
+        if self.pace.waited >= self.stall {
+            return Err(TransportError::Crawled {
+                bytes: self.pace.bytes,
+                waited: self.pace.waited,
+            });
+        }
+        Ok(())
     }
 
     /// The whole body, or `None` when it is longer than `max_bytes`.

@@ -1,11 +1,11 @@
 //! How long to wait before the next try, and when to stop trying. The count starts anew whenever a
-//! try moved bytes, so a long transfer over a bad line gets through.
+//! try moved more than a few bytes, so a long transfer over a bad line gets through.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::TransportError;
+use super::{MOVED_BYTES, TransportError};
 use crate::config::Retries;
 
 /// The pauses between the tries of one operation.
@@ -15,6 +15,7 @@ pub(crate) struct Pauses {
     pauses: ExponentialBackoff,
     left: usize,
     taken: usize,
+    moved_bytes: u64,
 }
 
 impl Pauses {
@@ -23,7 +24,7 @@ impl Pauses {
             .with_min_delay(retries.first_pause)
             .with_max_delay(LONGEST_PAUSE)
             .with_max_times(retries.fruitless);
-        Self { pauses: builder.build(), builder, left: retries.resumes, taken: 0 }
+        Self { pauses: builder.build(), builder, left: retries.resumes, taken: 0, moved_bytes: 0 }
     }
 
     /// Waits before the next try, or hands `error` back when it is not worth one.
@@ -42,6 +43,7 @@ impl Pauses {
             }
         };
         self.left -= 1;
+        self.moved_bytes = 0;
         self.taken += 1;
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
         tracing::debug!(%error, ?pause, "trying again");
@@ -50,8 +52,11 @@ impl Pauses {
     }
 
     /// Notes that bytes moved.
-    pub(crate) fn restart(&mut self) {
-        self.pauses = self.builder.build();
+    pub(crate) fn moved(&mut self, bytes: u64) {
+        self.moved_bytes += bytes;
+        if self.moved_bytes >= MOVED_BYTES {
+            self.pauses = self.builder.build();
+        }
     }
 }
 

@@ -229,6 +229,49 @@ fn silence_ends_in_an_error() {
 }
 
 #[test]
+fn a_trickle_is_not_waited_for() {
+    let stub = Stub::start(|_, connection| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+        let mut sent = connection.write_all(head);
+        // Each byte comes in time, the last one would come after a minute.
+        while sent.is_ok() {
+            std::thread::sleep(Duration::from_millis(60));
+            sent = connection.write_all(b"x");
+        }
+    });
+    let started = Instant::now();
+    let error = failure(&stub, &content(1000));
+    let ClientError::Transport { source: TransportError::GaveUp { source, .. }, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(matches!(*source, TransportError::Crawled { .. }), "{source}");
+    assert_eq!(stub.requests().len(), 3);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_reader_that_takes_its_time_is_no_slow_server() {
+    let body = content(3_000_000);
+    let stub = Stub::sending(answer("200 OK", "", &body));
+    let mut reader = stub.client().download(&Digest::of(&body)).unwrap();
+    let mut received = Vec::new();
+    let mut buffer = vec![0; 500_000];
+    loop {
+        let read = reader.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        received.extend_from_slice(&buffer[..read]);
+        // Longer than the server may be silent.
+        std::thread::sleep(
+            Duration::from_millis(450).min(Duration::from_millis(read as u64 / 100)),
+        );
+    }
+    assert!(received == body);
+    assert_eq!(stub.requests().len(), 1);
+}
+
+#[test]
 fn redirects_are_not_followed() {
     let stub = Stub::start(|request, connection| {
         let host = request.header("host").unwrap();
