@@ -83,7 +83,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Until a download's or look-up's answer begins. Default 60 s.
     pub answer: Duration,
-    /// Between two pieces of a body, either direction. Default 60 s.
+    /// Between two pieces of a body, either direction; and for the first few KiB of a download, and
+    /// then for each few more. Default 60 s.
     pub stall: Duration,
     /// From an upload's last byte until its answer: the server may digest the bytes. Default 1 h.
     pub upload_answer: Duration,
@@ -103,7 +104,7 @@ impl Default for Timeouts {
 /// How often to try again after a failure that may pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
-    /// Tries after the first one that moved no byte. Default 4.
+    /// Tries after the first one that moved next to nothing. Default 4.
     pub fruitless: usize,
     /// Times a download is taken up again in all, however much it moved. Default 1000.
     pub resumes: usize,
@@ -215,7 +216,7 @@ pub enum ConfigError {
         option: &'static str,
     },
     /// A file in the format of slapos.cfg cannot be read.
-    #[error("{file}:{}", source.line())]
+    #[error("{file}{}", source.place())]
     Ini {
         /// The file.
         file: Box<str>,

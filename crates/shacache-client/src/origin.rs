@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::blob::Payload;
 use crate::config::{ConfigError, Timeouts};
 use crate::error::ClientError;
-use crate::transport::{Answer, TransportError};
+use crate::transport::{Answer, TransportError, shown};
 
 /// Fetches what a URL points to; the bytes are kept in a temporary file.
 ///
@@ -40,12 +40,18 @@ async fn fetch_file(url: &Url) -> Result<Payload, ClientError> {
 
 async fn fetch_http(url: &Url) -> Result<Payload, ClientError> {
     let Timeouts { connect, answer, stall, .. } = Timeouts::default();
-    let http = reqwest::Client::builder()
-        .user_agent(concat!("shacache/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::limited(MAX_REDIRECTS))
-        .connect_timeout(connect)
-        .build()
-        .map_err(|source| ConfigError::Tls { files: "this machine".into(), source })?;
+    let builder = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("shacache/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::limited(MAX_REDIRECTS))
+            .connect_timeout(connect)
+    };
+    let http = match builder().build() {
+        // A machine that believes no authority can still speak http; a redirect to https fails then.
+        Err(_) if url.scheme() == "http" => builder().tls_certs_only([]).build(),
+        http => http,
+    }
+    .map_err(|source| ConfigError::Tls { files: "this machine".into(), source })?;
     let limit = connect + answer;
     let response = tokio::time::timeout(limit, http.get(url.clone()).send())
         .await
@@ -53,7 +59,7 @@ async fn fetch_http(url: &Url) -> Result<Payload, ClientError> {
         .map_err(|error| TransportError::Send(error.without_url()).at(url))?;
     let mut answer = match Answer::checked(response, stall).await {
         Ok(answer) => answer,
-        Err(error) if error.is_not_found() => return Err(ClientError::not_found(url.as_str())),
+        Err(error) if error.is_not_found() => return Err(ClientError::not_found(shown(url))),
         Err(error) => return Err(error.at(url)),
     };
     let spool = |error| ClientError::local("cannot keep what was fetched", error);

@@ -151,6 +151,14 @@ pub enum TransportError {
         /// How long was waited.
         waited: Duration,
     },
+    /// So little moved for so long that the end will not come.
+    #[error("only {bytes} bytes came in {} s", waited.as_secs_f32())]
+    Crawled {
+        /// Bytes that came.
+        bytes: u64,
+        /// How long was waited for them.
+        waited: Duration,
+    },
     /// The server answered with something other than success. Redirects are not followed.
     #[error("the server answered {status}{}{reason}", if reason.is_empty() { "" } else { ": " })]
     Status {
@@ -183,9 +191,11 @@ impl TransportError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Send(error) => !error.is_builder() && !is_certificate_failure(error),
-            Self::Body(_) | Self::Short { .. } | Self::NoAnswer { .. } | Self::Stalled { .. } => {
-                true
-            }
+            Self::Body(_)
+            | Self::Short { .. }
+            | Self::NoAnswer { .. }
+            | Self::Stalled { .. }
+            | Self::Crawled { .. } => true,
             Self::Status { status, .. } => {
                 // 507 is for an operator to mend, 501 and 505 will not change.
                 matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
@@ -202,6 +212,7 @@ impl TransportError {
             | Self::Short { .. }
             | Self::NoAnswer { .. }
             | Self::Stalled { .. }
+            | Self::Crawled { .. }
             | Self::Nonsense { .. }
             | Self::GaveUp { .. } => None,
         }
@@ -215,6 +226,7 @@ impl TransportError {
             | Self::Short { .. }
             | Self::NoAnswer { .. }
             | Self::Stalled { .. }
+            | Self::Crawled { .. }
             | Self::Nonsense { .. }
             | Self::GaveUp { .. } => None,
         }
@@ -225,9 +237,22 @@ impl TransportError {
     }
 
     pub(crate) fn at(self, url: &Url) -> ClientError {
-        ClientError::Transport { url: url.as_str().into(), source: self }
+        ClientError::Transport { url: shown(url), source: self }
     }
 }
+
+/// An address as messages show it: without the credentials that may be in it.
+pub(crate) fn shown(url: &Url) -> Box<str> {
+    let mut url = url.clone();
+    // Neither fails: an http URL has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().into()
+}
+
+/// What a server has to send, at the least, to count as one that sends: within the limit on a stall,
+/// and between two breaks of a connection. A line that is slower was slow in the days of modems.
+pub(crate) const MOVED_BYTES: u64 = 4096;
 
 /// A certificate that does not verify will not verify a second later either.
 fn is_certificate_failure(error: &reqwest::Error) -> bool {

@@ -101,10 +101,24 @@ pub struct IniError {
 }
 
 impl IniError {
+    /// A file whose text ends after `before`, because what follows is not UTF-8.
+    pub(super) fn not_utf8(before: &[u8]) -> Self {
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Self { line, problem: IniProblem::NotUtf8 }
+    }
+
     /// The line, counted from 1; 0 when the file as a whole lacks something.
     #[must_use]
     pub fn line(&self) -> usize {
         self.line
+    }
+
+    /// The line as it follows a file's name in a message.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            0 => String::new(),
+            line => format!(":{line}"),
+        }
     }
 
     /// What is wrong.
@@ -118,6 +132,9 @@ impl IniError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IniProblem {
+    /// A line is not UTF-8.
+    #[error("not UTF-8")]
+    NotUtf8,
     /// Something stands before the first section.
     #[error("an option before the first [section]")]
     NoHeader,

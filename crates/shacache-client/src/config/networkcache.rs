@@ -1,12 +1,12 @@
 //! The `[networkcache]` section of slapos.cfg → [`Config`]. Unknown options are ignored, as the old
 //! client does; a value that cannot be used is named with its file and line.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use shacache_core::trust::Trust;
 
-use super::ini::{Ini, IniOption};
+use super::ini::{Ini, IniError, IniOption};
 use super::{Config, ConfigError, Endpoint, Service, TlsFiles};
 use crate::signer::Signer;
 
@@ -33,9 +33,13 @@ impl Networkcache {
     /// When the file cannot be read, is not in the format, or lacks the section.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path)
+        let bytes = fs::read(path)
             .map_err(|source| ConfigError::Read { path: file.as_str().into(), source })?;
-        Self::from_text(&text, &file)
+        let text = str::from_utf8(&bytes).map_err(|error| ConfigError::Ini {
+            file: file.as_str().into(),
+            source: IniError::not_utf8(&bytes[..error.valid_up_to()]),
+        })?;
+        Self::from_text(text, &file)
     }
 
     /// Reads the text of a file that messages call `file`.
@@ -64,16 +68,8 @@ impl Networkcache {
     pub fn config(&self, purpose: Purpose) -> Result<Config, ConfigError> {
         let names = Names::of(purpose);
         let config = Config {
-            cache: Service {
-                download: self.endpoint(names.download_cache)?,
-                upload: self.endpoint(names.upload_cache)?,
-                tls: self.tls("shacache-ca-file", "shacache-cert-file", "shacache-key-file"),
-            },
-            directory: Service {
-                download: self.endpoint(names.download_dir)?,
-                upload: self.endpoint(names.upload_dir)?,
-                tls: self.tls("shadir-ca-file", "shadir-cert-file", "shadir-key-file"),
-            },
+            cache: self.service(names.download_cache, names.upload_cache, &CACHE_FILES)?,
+            directory: self.service(names.download_dir, names.upload_dir, &DIRECTORY_FILES)?,
             trust: self.trust(),
             signer: self.signer()?,
             ..Config::default()
@@ -97,9 +93,44 @@ impl Networkcache {
         Ok(Some(endpoint))
     }
 
-    fn tls(&self, ca: &str, certificate: &str, key: &str) -> TlsFiles {
+    fn service(
+        &self,
+        download: &str,
+        upload: &str,
+        files: &TlsOptions,
+    ) -> Result<Service, ConfigError> {
+        let (download, upload) = (self.endpoint(download)?, self.endpoint(upload)?);
+        let secure = [&download, &upload]
+            .into_iter()
+            .flatten()
+            .any(|endpoint| endpoint.as_str().starts_with("https:"));
+        if secure {
+            self.check_files(files)?;
+        }
         let path = |name| self.option(name).map(|option| PathBuf::from(option.value()));
-        TlsFiles { ca: path(ca), certificate: path(certificate), key: path(key) }
+        let tls = TlsFiles {
+            ca: path(files.ca),
+            certificate: path(files.certificate),
+            key: path(files.key),
+        };
+        Ok(Service { download, upload, tls })
+    }
+
+    /// What a file holds shows when it is used; that it is there shows here, with its line.
+    fn check_files(&self, files: &TlsOptions) -> Result<(), ConfigError> {
+        for option in
+            [files.ca, files.certificate, files.key].iter().filter_map(|name| self.option(name))
+        {
+            File::open(option.value()).map_err(|source| {
+                self.at(option, ConfigError::Read { path: option.value().into(), source })
+            })?;
+        }
+        match (self.option(files.key), self.option(files.certificate)) {
+            (Some(key), None) => {
+                Err(self.at(key, ConfigError::Missing { option: files.certificate }))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn trust(&self) -> Trust {
@@ -134,6 +165,21 @@ impl Networkcache {
         }
     }
 }
+
+/// What the files of a service are called.
+struct TlsOptions {
+    ca: &'static str,
+    certificate: &'static str,
+    key: &'static str,
+}
+
+const CACHE_FILES: TlsOptions = TlsOptions {
+    ca: "shacache-ca-file",
+    certificate: "shacache-cert-file",
+    key: "shacache-key-file",
+};
+const DIRECTORY_FILES: TlsOptions =
+    TlsOptions { ca: "shadir-ca-file", certificate: "shadir-cert-file", key: "shadir-key-file" };
 
 /// What the addresses of a purpose are called.
 struct Names {

@@ -9,51 +9,64 @@ use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::config::{ConfigError, TlsFiles};
 
-/// Finishes `builder`; without `files`, https addresses are not used at all.
+/// Finishes `builder`; without `files`, https addresses are not used at all, and no authority is
+/// believed: a machine that has none, as small containers do, can still speak http.
 pub(super) fn build(
     mut builder: ClientBuilder,
     files: Option<&TlsFiles>,
 ) -> Result<reqwest::Client, ConfigError> {
-    let mut named = Vec::new();
-    if let Some(files) = files {
-        if let Some(path) = &files.ca {
-            builder = builder.tls_certs_only(authorities(path)?);
-            named.push(path.display().to_string());
-        }
-        if let Some(path) = &files.certificate {
-            let key = files.key.as_deref().unwrap_or(path);
-            builder = builder.identity(identity(path, key)?);
-            named.push(path.display().to_string());
-            named.push(key.display().to_string());
-        }
+    let Some(files) = files else {
+        return finish(builder.tls_certs_only([]), THIS_MACHINE);
+    };
+    let mut named = THIS_MACHINE.to_owned();
+    if let Some(path) = &files.ca {
+        let authorities = authorities(path)?;
+        builder =
+            builder.tls_certs_only(authorities.into_iter().map(|(_, certificate)| certificate));
+        named = path.display().to_string();
     }
-    builder.build().map_err(|source| ConfigError::Tls {
-        files: if named.is_empty() { "this machine".into() } else { named.join(", ").into() },
-        source,
-    })
+    if let Some(path) = &files.certificate {
+        let (identity, lines) = identity(path, files.key.as_deref().unwrap_or(path))?;
+        builder = builder.identity(identity);
+        named = lines;
+    }
+    finish(builder, &named)
 }
 
-fn authorities(path: &Path) -> Result<Vec<Certificate>, ConfigError> {
+fn finish(builder: ClientBuilder, files: &str) -> Result<reqwest::Client, ConfigError> {
+    builder.build().map_err(|source| ConfigError::Tls { files: files.into(), source })
+}
+
+/// The certificates of a file, each with its line, and each known to be one.
+fn authorities(path: &Path) -> Result<Vec<(usize, Certificate)>, ConfigError> {
     let text = read(path)?;
-    let blocks = PemBlock::all(path, &text)?;
-    let certificates = blocks
-        .iter()
-        .filter(|block| block.label.ends_with("CERTIFICATE"))
-        .map(|block| {
-            Certificate::from_der(&block.der).map_err(|source| ConfigError::Tls {
-                files: path.display().to_string().into(),
-                source,
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut certificates = Vec::new();
+    for block in PemBlock::all(path, &text)? {
+        if !block.label.ends_with("CERTIFICATE") {
+            continue;
+        }
+        let files = format!("{}:{}", path.display(), block.line);
+        let certificate = Certificate::from_der(&block.der)
+            .map_err(|source| ConfigError::Tls { files: files.clone().into(), source })?;
+        certificates.push((block.line, certificate));
+    }
     if certificates.is_empty() {
         return Err(pem_error(path, 1, "no certificate in this file"));
+    }
+    let all = certificates.iter().map(|(_, certificate)| certificate.clone());
+    if reqwest::Client::builder().tls_certs_only(all).build().is_err() {
+        // What a certificate holds is looked at only here; so each is tried alone.
+        for (line, certificate) in &certificates {
+            let alone = reqwest::Client::builder().tls_certs_only([certificate.clone()]);
+            finish(alone, &format!("{}:{line}", path.display()))?;
+        }
     }
     Ok(certificates)
 }
 
-fn identity(certificate: &Path, key: &Path) -> Result<Identity, ConfigError> {
-    let mut pem = String::new();
+/// A certificate and its key, and where they stand.
+fn identity(certificate: &Path, key: &Path) -> Result<(Identity, String), ConfigError> {
+    let (mut pem, mut lines) = (String::new(), Vec::new());
     for (path, wanted) in [(certificate, "CERTIFICATE"), (key, "PRIVATE KEY")] {
         let text = read(path)?;
         let blocks = PemBlock::all(path, &text)?;
@@ -65,15 +78,17 @@ fn identity(certificate: &Path, key: &Path) -> Result<Identity, ConfigError> {
         if let Some(block) = fitting.iter().find(|block| block.label.starts_with("ENCRYPTED")) {
             return Err(pem_error(path, block.line, "an encrypted key cannot be used"));
         }
+        lines.extend(fitting.first().map(|block| format!("{}:{}", path.display(), block.line)));
         for block in fitting {
             pem.push_str(block.text);
             pem.push('\n');
         }
     }
-    Identity::from_pem(pem.as_bytes()).map_err(|source| ConfigError::Tls {
-        files: format!("{}, {}", certificate.display(), key.display()).into(),
-        source,
-    })
+    let lines = lines.join(", ");
+    match Identity::from_pem(pem.as_bytes()) {
+        Ok(identity) => Ok((identity, lines)),
+        Err(source) => Err(ConfigError::Tls { files: lines.into(), source }),
+    }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -130,6 +145,7 @@ impl<'a> PemBlock<'a> {
     }
 }
 
+const THIS_MACHINE: &str = "this machine";
 const BEGIN: &str = "-----BEGIN ";
 
 #[cfg(test)]
