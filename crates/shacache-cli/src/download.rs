@@ -1,7 +1,6 @@
 //! `shacache download`: a blob to a file, through its part file, or to standard output.
 
 use std::fmt::Display;
-use std::fs::OpenOptions;
 use std::io::stdout;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,15 +10,17 @@ use shacache_client::blob::Prefix;
 use shacache_client::filter::{Criterion, CriterionError};
 use shacache_client::{Client, ClientError, Subject};
 use shacache_core::digest::{Digest, DigestError};
+use shacache_core::json::Object;
 use tokio::task::spawn_blocking;
 
 use crate::args::DownloadArgs;
-use crate::connection;
+use crate::destination::{Destination, open_device};
 use crate::exit::Usage;
 use crate::part_file::PartFile;
 use crate::progress::Bar;
 use crate::pump::{PumpError, pump};
 use crate::talk::Talk;
+use crate::{connection, output};
 
 /// Downloads one blob.
 pub(crate) async fn run(args: &DownloadArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
@@ -32,7 +33,14 @@ pub(crate) async fn run(args: &DownloadArgs, talk: &Talk) -> anyhow::Result<Exit
             *client.lookup(&subject, &selection).await?.digest()
         }
     };
-    blob(&client, &digest, &args.output, talk).await?;
+    let destination = Destination::of(&args.output);
+    blob(&client, &digest, destination, talk).await?;
+    if talk.is_json() && !destination.is_stdout() {
+        let mut document = Object::new();
+        document.insert("sha512", digest.to_string());
+        document.insert("output", args.output.to_string_lossy().into_owned());
+        output::document(document)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -58,41 +66,35 @@ impl Wanted {
     }
 }
 
-/// Writes a blob to `path`, or to standard output when that is `-`.
-pub(crate) async fn blob(
+async fn blob(
     client: &Client,
     digest: &Digest,
-    path: &Path,
+    destination: Destination<'_>,
     talk: &Talk,
 ) -> anyhow::Result<()> {
-    if path == Path::new("-") {
-        let download = client.download(digest).await?;
-        let bar = Bar::new(talk, "standard output", download.size_bytes());
-        return Ok(pump(download, 0, stdout(), bar).await.1?);
-    }
-    if path.exists() && !path.is_file() {
-        // A device or pipe cannot be renamed to; it is written directly.
-        let device = OpenOptions::new().write(true).open(path);
-        let device = device.with_context(|| format!("cannot write {}", path.display()))?;
-        let download = client.download(digest).await?;
-        let bar = Bar::new(talk, &path.display().to_string(), download.size_bytes());
-        return Ok(pump(download, 0, device, bar).await.1?);
-    }
-    tokio::select! {
-        outcome = to_file(client, digest, path, talk) => outcome,
-        _ = tokio::signal::ctrl_c() => {
-            let part = path.with_added_extension("part");
-            anyhow::bail!("interrupted; what came is kept in {}", part.display());
+    match destination {
+        Destination::Stdout => {
+            let download = client.download(digest).await?;
+            let bar = Bar::new(talk, "standard output", download.size_bytes());
+            Ok(pump(download, 0, stdout(), bar).await.1?)
         }
+        Destination::Device(path) => {
+            let device = open_device(path)?;
+            let download = client.download(digest).await?;
+            let bar = Bar::new(talk, &path.display().to_string(), download.size_bytes());
+            Ok(pump(download, 0, device, bar).await.1?)
+        }
+        Destination::File(path) => tokio::select! {
+            outcome = to_file(client, digest, path, talk) => outcome,
+            _ = tokio::signal::ctrl_c() => {
+                let part = path.with_added_extension("part");
+                anyhow::bail!("interrupted; what came is kept in {}", part.display());
+            }
+        },
     }
 }
 
-pub(crate) async fn to_file(
-    client: &Client,
-    digest: &Digest,
-    path: &Path,
-    talk: &Talk,
-) -> anyhow::Result<()> {
+async fn to_file(client: &Client, digest: &Digest, path: &Path, talk: &Talk) -> anyhow::Result<()> {
     let (mut file, mut prefix) = {
         let path = path.to_owned();
         spawn_blocking(move || PartFile::open(&path)).await??

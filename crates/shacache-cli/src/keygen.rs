@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use shacache_client::keygen::KeyPair;
+use shacache_core::json::Object;
 
 use crate::args::KeygenArgs;
 use crate::output;
@@ -21,10 +22,17 @@ pub(crate) fn run(args: &KeygenArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     }
     let pair = KeyPair::generate(bits, &args.common_name)?;
     create(&args.key_file, &pair.private_key_pem, 0o600)?;
-    if args.cert_file == Path::new("-") {
-        output::line(pair.certificate_pem.trim_end())?;
-    } else {
+    let to_stdout = args.cert_file == Path::new("-");
+    if !to_stdout {
         create(&args.cert_file, &pair.certificate_pem, 0o644)?;
+    }
+    if talk.is_json() {
+        let mut document = Object::new();
+        document.insert("key_file", args.key_file.to_string_lossy().into_owned());
+        document.insert("certificate", pair.certificate_pem.as_str());
+        output::document(document)?;
+    } else if to_stdout {
+        output::line(pair.certificate_pem.trim_end())?;
     }
     talk.note("add the certificate to signature-certificate-list to believe what the key signs");
     Ok(ExitCode::SUCCESS)

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use shacache_client::config::{Config, Networkcache, Purpose};
 use shacache_core::key::Key;
 
-use crate::output;
-use crate::talk::complain;
+use crate::talk::{self, complain};
+use crate::{exit, output};
 
 use self::argparse::{Arguments, Parser};
 
@@ -41,8 +41,7 @@ impl Legacy {
 
     /// Runs it with the arguments after its name.
     pub(crate) fn run(self, arguments: Vec<OsString>) -> ExitCode {
-        let warnings = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
-        warnings.with_writer(io::stderr).without_time().with_target(false).init();
+        talk::log(tracing::Level::WARN, false);
         let arguments: Result<Vec<String>, _> =
             arguments.into_iter().map(OsString::into_string).collect();
         let Ok(arguments) = arguments else {
@@ -84,7 +83,9 @@ impl Failure {
                 ExitCode::from(USAGE)
             }
             Self::Failed(error) => {
-                complain(&format!("{error:#}"));
+                if !exit::is_unread(&error) {
+                    complain(&format!("{error:#}"));
+                }
                 ExitCode::FAILURE
             }
         }

@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &ListArgs, talk: &Talk) -> anyhow::Result<ExitCode
     let selected = client.select(&subject.key(), &selection).await?;
     if talk.is_json() {
         let metadata = selected.iter().map(|entry| Value::from(entry.metadata().clone()));
-        output::line(&metadata.collect::<Value>().to_sorted_lines())?;
+        output::document(metadata.collect::<Value>())?;
         return Ok(ExitCode::SUCCESS);
     }
     for entry in &selected {

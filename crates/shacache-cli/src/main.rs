@@ -14,6 +14,7 @@ use self::talk::Talk;
 mod args;
 mod check;
 mod connection;
+mod destination;
 mod download;
 mod exit;
 mod expected;
@@ -42,7 +43,10 @@ fn main() -> ExitCode {
     if let Some(legacy) = named().or_else(&mut named) {
         return legacy.run(arguments.collect());
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::misused(&error),
+    };
     let talk = Talk::new(&cli.talk);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

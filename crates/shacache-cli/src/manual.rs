@@ -10,12 +10,13 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::args::Cli;
+use crate::output::StdoutError;
 
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "shacache", &mut script);
-    stdout().write_all(&script).context("cannot write to standard output")?;
+    stdout().write_all(&script).map_err(StdoutError)?;
     Ok(ExitCode::SUCCESS)
 }
 

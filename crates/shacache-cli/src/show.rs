@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &ShowArgs, talk: &Talk) -> anyhow::Result<ExitCode
     let entries = client.entries(&key).await?;
     let judged = entries.iter().map(|entry| Judged::new(&client, &key, entry));
     if talk.is_json() {
-        output::line(&judged.map(|entry| entry.document()).collect::<Value>().to_sorted_lines())?;
+        output::document(judged.map(|entry| entry.document()).collect::<Value>())?;
     } else {
         output::line(&format!("key {}", escaped(key.as_str())))?;
         for entry in judged {

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &UploadArgs, talk: &Talk) -> anyhow::Result<ExitCo
         }
     }
     if talk.is_json() {
-        output::line(&report.into_iter().collect::<Value>().to_sorted_lines())?;
+        output::document(report.into_iter().collect::<Value>())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+use shacache_core::json::Object;
+
 use crate::args::VerifyArgs;
 use crate::exit::{Unverified, Usage};
 use crate::source::Source;
@@ -30,6 +32,14 @@ pub(crate) async fn run(args: &VerifyArgs, talk: &Talk) -> anyhow::Result<ExitCo
             format!("{}: its SHA-512 is {found}, which is not what it should be", args.file);
         return Err(Unverified(message).into());
     }
-    output::line(&format!("{found}  {}", args.file))?;
+    if talk.is_json() {
+        let mut document = Object::new();
+        document.insert("name", args.file.as_str());
+        document.insert("sha512", found.to_string());
+        document.insert("verified", true);
+        output::document(document)?;
+    } else {
+        output::line(&format!("{found}  {}", args.file))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,13 +4,14 @@
 use std::io::{IsTerminal, Write, stdout};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use shacache_client::keygen::KeyPair;
 use shacache_core::json::Value;
 
 use super::Failure;
 use super::argparse::{Parser, Positionals};
 use crate::keygen::create;
+use crate::output::StdoutError;
 use crate::talk::complain;
 
 pub(super) fn run(arguments: &[String]) -> Result<(), Failure> {
@@ -52,7 +53,7 @@ fn generate(cert_file: &str, key_file: &str, common_name: &str) -> anyhow::Resul
         // In a pipe the old tool's own words come after those of the program it starts.
         format!("{certificate}{intro}{outro}")
     };
-    stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+    Ok(stdout().write_all(text.as_bytes()).map_err(StdoutError)?)
 }
 
 /// Python's `repr` of a string that needs no escapes beyond those of JSON.

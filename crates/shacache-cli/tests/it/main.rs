@@ -7,6 +7,7 @@ mod commands;
 mod drop_in;
 mod filters;
 mod ini;
+mod output;
 mod part_file;
 mod programs;
 mod proxy;

@@ -78,10 +78,25 @@ fn unusable_files_are_named_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     fs::write(&ca, "junk\n-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").unwrap();
+    let broken = folder.path().join("broken.pem");
+    fs::write(&broken, "\n\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
     let config = folder.path().join("slapos.cfg");
     let url = "download-cache-url = https://127.0.0.1:1/";
     for (text, expected) in [
         (format!("{url}\nshacache-ca-file = {}", ca.display()), format!("{}:2: ", ca.display())),
+        (
+            format!("{url}\nshacache-ca-file = /does/not/exist"),
+            format!("{}:3: shacache-ca-file: cannot read", config.display()),
+        ),
+        (
+            format!("{url}\nshacache-key-file = {}", ca.display()),
+            format!("{}:3: shacache-key-file: `shacache-cert-file` is not", config.display()),
+        ),
+        (
+            format!("{url}\nshacache-ca-file = {}", broken.display()),
+            format!("TLS set-up of {}:3: ", broken.display()),
+        ),
         (
             "download-dir-url = gopher://x/".into(),
             format!("{}:2: download-dir-url", config.display()),
