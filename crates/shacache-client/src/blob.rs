@@ -55,10 +55,7 @@ async fn is_there(service: &Transport, payload: &Payload) -> Result<bool, Client
     let mut pauses = Pauses::new(service.retries);
     loop {
         let error = match service.get(&url, HeaderMap::new()).await {
-            // A copy of another length is damaged; sending the bytes again mends it.
-            Ok(answer) => {
-                return Ok(answer.content_length().is_none_or(|length| length == payload.len()));
-            }
+            Ok(answer) => return Ok(is_copy(&answer, payload)),
             Err(error) => error,
         };
         match error.status() {
@@ -66,6 +63,14 @@ async fn is_there(service: &Transport, payload: &Payload) -> Result<bool, Client
             _ => pauses.after(error).await.map_err(|error| error.at(&url))?,
         }
     }
+}
+
+/// Whether an answer looks like the bytes. One of another length is a damaged copy, which sending
+/// the bytes again mends; a page is what proxies and log-in forms answer to anything.
+fn is_copy(answer: &Answer, payload: &Payload) -> bool {
+    let is_page = answer.content_type().is_some_and(|kind| kind.starts_with("text/html"));
+    let fits = answer.content_length().is_none_or(|length| length == payload.len());
+    answer.status() == StatusCode::OK && fits && !is_page
 }
 
 async fn send(service: &Transport, url: &Url, payload: &Payload) -> Result<Answer, TransportError> {

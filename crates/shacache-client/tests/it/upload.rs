@@ -62,6 +62,17 @@ fn a_damaged_copy_is_mended() {
 }
 
 #[test]
+fn a_page_for_everything_is_no_copy() {
+    let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\nLog in";
+    for probe in [page.to_vec(), answer("204 No Content", "", b"")] {
+        let stub = Stub::sending(probe);
+        let error = stub.client().upload(&payload()).unwrap_err();
+        assert!(matches!(error, ClientError::Transport { .. }), "{error}");
+        assert_eq!(methods(&stub), ["GET", "POST"]);
+    }
+}
+
+#[test]
 fn nothing_is_sent_as_nothing() {
     let empty = Payload::from_bytes(Vec::new().into());
     let digest = empty.digest().to_string();
