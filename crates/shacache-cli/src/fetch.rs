@@ -21,6 +21,7 @@ use crate::output::StdoutError;
 use crate::part_file::PartFile;
 use crate::progress::Bar;
 use crate::pump::pump;
+use crate::source::carries_credentials;
 use crate::talk::Talk;
 use crate::{connection, output};
 
@@ -42,7 +43,9 @@ pub(crate) async fn run(args: &FetchArgs, talk: &Talk) -> anyhow::Result<ExitCod
     let payload = origin::fetch(&args.url).await?;
     let digest = deliver(args, |out| payload.copy_to(out))?;
     let uploads = config.cache.upload.is_some() && config.directory.upload.is_some();
-    if uploads && !args.no_upload {
+    if uploads && !args.no_upload && carries_credentials(&args.url) {
+        talk.note("not uploaded: the entry would make the credentials in the URL public");
+    } else if uploads && !args.no_upload {
         // The caller has what was asked for; a cache that cannot be filled is no failure of that.
         if let Err(error) = share(&client, &payload, args).await {
             talk.warn(&format!("not uploaded: {error:#}"));

@@ -49,8 +49,8 @@ pub(crate) async fn download(args: &SoftwareDownloadArgs, talk: &Talk) -> anyhow
     let selection = connection::selection(&args.trust, Vec::new());
     let url = &args.release.software_url;
     let platform = platform(&args.release)?;
-    let entry = software::select(&client, url, &platform, &selection).await?;
-    let download = client.download(entry.digest()).await?;
+    let download = software::download(&client, url, &platform, &selection).await?;
+    let digest = *download.digest();
     let root = args.software_root.clone();
     let spool = tempfile::tempfile_in(&root)
         .with_context(|| format!("cannot write to {}", root.display()))?;
@@ -68,7 +68,7 @@ pub(crate) async fn download(args: &SoftwareDownloadArgs, talk: &Talk) -> anyhow
     .await??;
     if talk.is_json() {
         let mut document = Object::new();
-        document.insert("sha512", entry.digest().to_string());
+        document.insert("sha512", digest.to_string());
         document.insert("folder", folder.to_string_lossy().into_owned());
         output::document(document)?;
         return Ok(ExitCode::SUCCESS);

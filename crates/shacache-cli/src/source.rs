@@ -39,6 +39,12 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Whether a URL has a user name or password in it, which an entry under it would make public.
+pub(crate) fn carries_credentials(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    authority.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
 fn file_or_folder(path: &Path) -> anyhow::Result<Payload> {
     let context = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(context)?;

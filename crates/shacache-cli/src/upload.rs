@@ -9,9 +9,10 @@ use shacache_client::{Client, Subject};
 use shacache_core::json::{Object, Value};
 
 use crate::args::UploadArgs;
+use crate::exit::Usage;
 use crate::metadata::Metadata;
 use crate::progress::Bar;
-use crate::source::Source;
+use crate::source::{Source, carries_credentials};
 use crate::talk::Talk;
 use crate::{connection, output};
 
@@ -19,6 +20,11 @@ use crate::{connection, output};
 pub(crate) async fn run(args: &UploadArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let client = connection::open(&args.server, talk)?;
     let metadata = Metadata::new(args.metadata.as_deref(), &args.meta)?;
+    let unnamed = args.subject.subject().is_none();
+    if unnamed && args.sources.iter().any(|name| carries_credentials(name)) {
+        let reason = "an entry would make the credentials in the URL public: give --key or --url";
+        return Err(Usage(reason.into()).into());
+    }
     let mut report = Vec::new();
     for name in &args.sources {
         let source = Source::new(name);

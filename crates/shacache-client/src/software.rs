@@ -10,10 +10,10 @@ use shacache_core::json::{Object, Value};
 
 use crate::archive;
 use crate::binding::software_key;
-use crate::blob::Payload;
+use crate::blob::{Download, Payload};
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::selection::{Selected, Selection};
+use crate::selection::Selection;
 
 /// The kind of machine that software was built on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,24 +97,36 @@ pub async fn upload(
     Ok(payload)
 }
 
-/// The first entry for `software_url` that passes `selection` and runs on `platform`.
+/// Starts to download the first build of `software_url` that passes `selection`, runs on `platform`
+/// and is there: an entry whose archive the cache cannot give is passed over.
 ///
 /// # Errors
-/// As [`Client::select`]; [`ClientError::NotFound`] when nothing runs there.
-pub async fn select(
+/// As [`Client::select`]; [`ClientError::NotFound`] when nothing runs there; as
+/// [`Client::download`] of the first that would run, when none can be had.
+pub async fn download(
     client: &Client,
     software_url: &str,
     platform: &Platform,
     selection: &Selection,
-) -> Result<Selected, ClientError> {
+) -> Result<Download, ClientError> {
     let entries = client.select(&software_key(software_url), selection).await?;
-    entries.into_iter().find(|entry| platform.runs(entry.metadata())).ok_or_else(|| {
+    let mut first_error = None;
+    for entry in entries.iter().filter(|entry| platform.runs(entry.metadata())) {
+        match client.download(entry.digest()).await {
+            Ok(download) => return Ok(download),
+            Err(error) => {
+                tracing::warn!("a build of {software_url} is passed over: {error}");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| {
         ClientError::not_found(format!(
             "no build of {software_url} for {} on {}",
             platform.multiarch,
             platform.os.join(" ")
         ))
-    })
+    }))
 }
 
 /// Identifier, version and code name as Python's `distro` takes them from `os-release`.

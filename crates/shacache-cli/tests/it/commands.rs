@@ -122,6 +122,24 @@ fn fetch_asks_the_cache_first_and_fills_it() {
 }
 
 #[test]
+fn credentials_in_an_url_are_not_published() {
+    let reference = Reference::start();
+    let config = reference.config();
+    let config = config.to_str().unwrap();
+    let file = reference.path("tree/file");
+    fs::write(&file, "content").unwrap();
+    let url = reference.url().replace("http://", "http://me:secret@") + "/file";
+    let output = run(&mut shacache(&["upload", &url, "-c", config]));
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let output = run(&mut shacache(&["fetch", &url, "-c", config]));
+    assert_eq!(output.stdout, b"content", "{}", said(&output));
+    assert!(!reference.path("tree/shadir").exists());
+    let output = run(&mut shacache(&["fetch", &(url + "-missing"), "-c", config]));
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(!said(&output).contains("secret"), "{}", said(&output));
+}
+
+#[test]
 fn a_release_is_unpacked_below_its_root() {
     let reference = Reference::start();
     let release = reference.path("software/built");
@@ -145,6 +163,19 @@ fn a_release_is_unpacked_below_its_root() {
     let place = std::path::Path::new(place.trim_end());
     assert_eq!(fs::read(place.join("file")).unwrap(), b"content");
     assert_eq!(fs::read_link(place.join("absolute")).unwrap().to_str(), Some("/opt/slapgrid/x"));
+    // A build whose archive is gone is passed over, as slapos.core does.
+    let blobs = reference.path("tree/shacache");
+    let first = fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(first).unwrap();
+    let gone = run(shacache(&["software", "download"]).arg(&root).args(url));
+    assert_eq!(gone.status.code(), Some(3), "{}", said(&gone));
+    fs::write(release.join("file"), "built again").unwrap();
+    succeed(shacache(&["software", "upload"]).arg(&release).args(url));
+    let again = reference.path("again");
+    fs::create_dir(&again).unwrap();
+    succeed(shacache(&["software", "download"]).arg(&again).args(url));
+    let file = again.join("91d5c3732524c019b6f1d313793d8809/file");
+    assert_eq!(fs::read(file).unwrap(), b"built again");
     let mut other = shacache(&["software", "download", "--multiarch", "vax-linux-gnu"]);
     assert_eq!(run(other.arg(&root).args(url)).status.code(), Some(3));
 }
