@@ -39,7 +39,16 @@ pub(crate) fn config(args: &ServerArgs, purpose: Purpose, talk: &Talk) -> anyhow
     }
     let nowhere = |service: &Service| service.download.is_none() && service.upload.is_none();
     if nowhere(&config.cache) && nowhere(&config.directory) {
-        return Err(Usage("no server: give --server URL, or -c with a slapos.cfg".into()).into());
+        let reason = match (&args.config, purpose) {
+            (None, _) => "no server: give --server URL, or -c with a slapos.cfg",
+            (Some(_), Purpose::Sources) => {
+                "the configuration has no download-cache-url and the like"
+            }
+            (Some(_), Purpose::Binaries) => {
+                "the configuration has no download-binary-cache-url and the like"
+            }
+        };
+        return Err(Usage(reason.into()).into());
     }
     if let Some(path) = &args.trust {
         let text =

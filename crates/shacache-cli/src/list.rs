@@ -35,6 +35,6 @@ fn one_line(entry: &Selected) -> String {
         rest.insert(name.clone(), value.clone());
     }
     let signer = entry.signer().map_or("-", |signer| signer.common_name().unwrap_or("?"));
-    // The writer escapes everything that is not ASCII; the name comes from a certificate.
-    format!("{}  {}  {rest}", entry.digest(), escaped(signer))
+    let rest = rest.to_string();
+    format!("{}  {}  {}", entry.digest(), escaped(signer), escaped(&rest))
 }

@@ -52,7 +52,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::failed(&talk, &error.into()),
     };
-    match runtime.block_on(run(&cli.command, &talk)) {
+    let outcome = runtime.block_on(run(&cli.command, &talk));
+    // Whoever interrupts does not wait for a thread that reads or writes something slow.
+    runtime.shutdown_background();
+    match outcome {
         Ok(code) => code,
         Err(error) => exit::failed(&talk, &error),
     }

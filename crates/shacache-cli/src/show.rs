@@ -73,7 +73,8 @@ impl<'a> Judged<'a> {
             self.binding()
         );
         for (name, value) in self.metadata.iter().filter(|(name, _)| *name != "sha512") {
-            text.push_str(&format!("\n  {}: {value}", escaped(&name.to_str_lossy())));
+            let (name, value) = (name.to_str_lossy(), value.to_string());
+            text.push_str(&format!("\n  {}: {}", escaped(&name), escaped(&value)));
         }
         text
     }

@@ -96,6 +96,8 @@ pub(crate) fn log(most: tracing::Level, json: bool) {
         .with_max_level(most)
         .with_writer(stderr)
         .with_ansi(colour)
+        // Told to nobody: it would go to where the first could not be written.
+        .log_internal_errors(false)
         .with_target(most >= tracing::Level::DEBUG)
         .without_time();
     if json {

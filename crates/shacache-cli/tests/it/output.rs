@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::process::{Command, Stdio};
 
-use crate::programs::{python, run, said, shacache, succeed};
+use crate::programs::{SHACACHE, command, python, run, said, shacache, succeed};
 use crate::reference::Reference;
 
 /// Standard output has to be one JSON document, standard error as many as it has lines.
@@ -33,8 +33,9 @@ fn every_command_speaks_json() {
     fs::create_dir(&root).unwrap();
     let url = format!("file://{file}");
     let software = ["--software-url", "http://example.com/software.cfg"];
-    let software_upload = [&["software", "upload", &release][..], &software].concat();
-    let software_download = [&["software", "download", &root][..], &software].concat();
+    let server = ["--server", &reference.url()];
+    let software_upload = [&["software", "upload", &release][..], &software, &server].concat();
+    let software_download = [&["software", "download", &root][..], &software, &server].concat();
     // As `printf content | sha512sum` says.
     let digest = "b2d1d285b5199c85f988d03649c37e44fd3dde01e5d69c50fef90651962f48110e9340b60d49a479c\
                   4c0b53f5f07d690686dd87d2481937a512e8b85ee7c617f";
@@ -128,6 +129,77 @@ fn what_is_skipped_is_said_without_asking_and_without_colours() {
     assert!(said(&output).contains("TypeError"), "{}", said(&output));
 }
 
+/// What a command shows on a terminal.
+fn on_a_terminal(arguments: &[&str], settings: &[(&str, &str)]) -> String {
+    let words: Vec<_> = arguments.iter().map(|word| format!("'{word}'")).collect();
+    let mut script = command("script");
+    script.env("TERM", "xterm").env("COLUMNS", "100").envs(settings.iter().copied());
+    let line = format!("stty cols 100; exec {SHACACHE} {}", words.join(" "));
+    let output = run(script.args(["--quiet", "--return", "--command", &line, "/dev/null"]));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn bars_and_colours_are_for_terminals() {
+    let reference = Reference::start();
+    let url = reference.url();
+    let file = reference.path("file");
+    fs::write(&file, vec![7; 3_000_000]).unwrap();
+    let file = file.to_str().unwrap();
+    let upload = ["upload", file, "--server", &url];
+    let seen = on_a_terminal(&upload, &[]);
+    let out = reference.path("out");
+    let blob = fs::read_dir(reference.path("tree/shacache")).unwrap().next().unwrap().unwrap();
+    let blob = blob.file_name().into_string().unwrap();
+    assert!(seen.contains(&blob), "{seen}");
+    let download = ["download", &blob, "--server", &url, "-o", out.to_str().unwrap()];
+    assert!(on_a_terminal(&download, &[]).contains("MiB/2.86 MiB"));
+    for more in ["--quiet", "--no-progress", "--json"] {
+        let seen = on_a_terminal(&[&download[..], &[more]].concat(), &[]);
+        assert!(!seen.contains("MiB"), "{more}: {seen}");
+    }
+    assert!(!said(&run(shacache(&download).stdout(Stdio::piped()))).contains("MiB"));
+
+    let failing = ["list", "missing", "--server", &url];
+    let is_coloured = |text: &str| {
+        assert!(text.contains("not found"), "{text}");
+        text.contains("\x1b[")
+    };
+    assert!(is_coloured(&on_a_terminal(&failing, &[])));
+    assert!(!is_coloured(&on_a_terminal(&failing, &[("NO_COLOR", "1")])));
+    for (more, coloured) in [("--color=always", true), ("--color=never", false)] {
+        let arguments = [&failing[..], &[more]].concat();
+        let elsewhere = String::from_utf8(run(&mut shacache(&arguments)).stderr).unwrap();
+        assert_eq!(is_coloured(&elsewhere), coloured, "{more}");
+        assert_eq!(is_coloured(&on_a_terminal(&arguments, &[])), coloured, "{more}");
+    }
+}
+
+#[test]
+fn shells_complete_and_manuals_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(succeed(&mut shacache(&["completions", shell]))).unwrap();
+        assert!(script.contains("any-key-binding"), "{shell}");
+        fs::write(folder.path().join(shell), script).unwrap();
+    }
+    let ask = "source ./bash; COMP_WORDS=(shacache up); COMP_CWORD=1; \
+               _shacache shacache up shacache; echo \"${COMPREPLY[@]}\"";
+    let answer = succeed(command("bash").args(["-c", ask]).current_dir(folder.path()));
+    assert_eq!(String::from_utf8(answer).unwrap().trim(), "upload");
+    let pages = folder.path().join("man");
+    succeed(shacache(&["man"]).arg(&pages));
+    for (page, words) in [
+        ("shacache.1", "verification failed"),
+        ("shacache-fetch.1", "Never ask the origin"),
+        ("shacache-software-download.1", "unpack"),
+        ("shacache-config-check.1", "slapos.cfg"),
+    ] {
+        let text = fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(words), "{page}: {text}");
+    }
+}
+
 #[test]
 fn a_device_is_written_and_stays_one() {
     let reference = Reference::start();
@@ -135,7 +207,7 @@ fn a_device_is_written_and_stays_one() {
     fs::write(&file, "content").unwrap();
     let url = format!("file://{}", file.display());
     let pipe = reference.path("pipe");
-    succeed(crate::programs::command("mkfifo").arg(&pipe));
+    succeed(command("mkfifo").arg(&pipe));
     for _ in ["from the origin", "from the cache"] {
         let mut fetch =
             shacache(&["fetch", &url, "--no-trust", "--server", &reference.url(), "-o"]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,14 +63,7 @@ fn an_interrupted_download_is_kept_and_continued() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
-        if Instant::now() > deadline || child.try_wait().unwrap().is_some() {
-            child.kill().unwrap();
-            panic!("nothing arrived: {}", said(&child.wait_with_output().unwrap()));
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until(&mut child, |_| fs::metadata(&part).is_ok_and(|part| part.len() > 0));
     succeed(command("kill").args(["-INT", &child.id().to_string()]));
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
@@ -80,6 +73,46 @@ fn an_interrupted_download_is_kept_and_continued() {
     succeed(shacache(&["download", "--server", &reference.url(), &digest, "-o"]).arg(&out));
     assert!(fs::read(&out).unwrap() == content);
     assert!(!part.exists());
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_a_slow_disk() {
+    let reference = Reference::start();
+    let digest = uploaded(&reference, b"content");
+    let (out, part) = (reference.path("out"), reference.path("out.part"));
+    // A pipe that nobody writes is the slowest file there is.
+    succeed(command("mkfifo").arg(&part));
+    let mut child = shacache(&["download", "--server", &reference.url(), &digest, "-o"])
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until(&mut child, |child| {
+        let folder = fs::read_dir(format!("/proc/{}/fd", child.id()));
+        let mut files = folder.into_iter().flatten().flatten();
+        files.any(|file| fs::read_link(file.path()).is_ok_and(|path| path == part))
+    });
+    succeed(command("kill").args(["-INT", &child.id().to_string()]));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("still there: {}", said(&child.wait_with_output().unwrap()));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+fn wait_until(child: &mut Child, condition: impl Fn(&Child) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition(child) {
+        if Instant::now() > deadline || child.try_wait().unwrap().is_some() {
+            child.kill().unwrap();
+            panic!("it ended, or did not come that far");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Sends a part of what it announces to the first client, and then no more. It ends with the stream

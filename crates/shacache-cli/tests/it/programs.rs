@@ -81,4 +81,5 @@ pub(crate) fn python(script: &str, input: Vec<u8>) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const SHACACHE: &str = env!("CARGO_BIN_EXE_shacache");
+/// The program under test.
+pub(crate) const SHACACHE: &str = env!("CARGO_BIN_EXE_shacache");

@@ -74,6 +74,46 @@ fn client_certificates_work_for_both_clients() {
 }
 
 #[test]
+fn each_service_has_files_of_its_own() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [cache, directory] = folders.each_ref().map(|folder| {
+        certificates(folder.path());
+        Reference::start_tls(folder.path())
+    });
+    let file = cache.path("content");
+    fs::write(&file, "content").unwrap();
+    let config = cache.path("two.cfg");
+    let write = |of_cache: &Path, of_directory: &Path| {
+        let mut text = String::from("[networkcache]\n");
+        for (service, server, folder) in
+            [("cache", &cache, of_cache), ("dir", &directory, of_directory)]
+        {
+            let (url, folder) = (server.url(), folder.display());
+            text.push_str(&format!(
+                "download-{service}-url = {url}/sha{service}\n\
+                 upload-{service}-url = {url}/sha{service}\n\
+                 sha{service}-ca-file = {folder}/ca.pem\n\
+                 sha{service}-cert-file = {folder}/client.crt\n\
+                 sha{service}-key-file = {folder}/client.key\n"
+            ));
+        }
+        fs::write(&config, text).unwrap();
+    };
+    let [first, second] = folders.each_ref().map(|folder| folder.path());
+    write(first, second);
+    succeed(shacache(&["upload", "-k", "k", "-c"]).arg(&config).arg(&file));
+    let received = succeed(shacache(&["download", "-k", "k", "--no-trust", "-c"]).arg(&config));
+    assert_eq!(received, b"content");
+    assert!(directory.path("tree/shadir/k").exists() && !cache.path("tree/shadir").exists());
+    for (of_cache, of_directory) in [(second, second), (first, first)] {
+        write(of_cache, of_directory);
+        let mut download = shacache(&["download", "-k", "k", "--no-trust", "-c"]);
+        let output = run(download.arg(&config));
+        assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    }
+}
+
+#[test]
 fn unusable_files_are_named_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
