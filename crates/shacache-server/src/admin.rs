@@ -93,11 +93,17 @@ impl Drop for AdminSocket {
 /// What `reindex` prints, whoever did the work.
 #[must_use]
 pub fn report(found: &Reindexed) -> String {
-    let Reindexed { blobs, bytes, damaged, entries } = found;
+    let Reindexed { blobs, bytes, damaged, entries, lost } = found;
     format!("indexed {blobs} blobs ({bytes} bytes) and {entries} entries\n")
         + &match damaged {
             0 => String::new(),
             damaged => format!("moved {damaged} damaged blobs to quarantine\n"),
+        }
+        + &match lost {
+            0 => String::new(),
+            lost => {
+                format!("{lost} blobs are gone that the old index listed: the log names them\n")
+            }
         }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
     let options =
         StoreOptions { data: config.data().to_owned(), unclaimed: UnclaimedLimits::default() };
     let report = Runtime::new()?.block_on(async {
-        match Store::open(&options) {
+        match Store::open_existing(&options) {
             Ok(store) => in_process(&store).await.map_err(Box::<dyn Error>::from),
             Err(StoreError::Locked(_)) => Ok(client::reindex(&options.data).await?),
             Err(error) => Err(error.into()),

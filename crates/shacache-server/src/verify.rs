@@ -24,7 +24,7 @@ pub(crate) fn run(
     let data = config.data().to_owned();
     let report = Runtime::new()?.block_on(async {
         let unclaimed = UnclaimedLimits::default();
-        match Store::open(&StoreOptions { data: data.clone(), unclaimed }) {
+        match Store::open_existing(&StoreOptions { data: data.clone(), unclaimed }) {
             Ok(store) => in_process(&store, options).await.map_err(Box::<dyn Error>::from),
             Err(StoreError::Locked(_)) => Ok(client::verify(&data, &options).await?),
             Err(error) => Err(error.into()),

@@ -33,6 +33,7 @@ use crate::unclaimed::Unclaimed;
 pub(crate) mod aliases;
 mod claim;
 mod incoming;
+mod lost;
 mod reader;
 pub(crate) mod sums;
 mod whole;
@@ -54,6 +55,7 @@ struct Shared {
     unclaimed: Arc<Unclaimed>,
     new_blobs: aliases::NewBlobs,
     damaged: AtomicU64,
+    lost: AtomicU64,
     /// Long reads that nobody's answer depends on end early once this is set.
     stopping: AtomicBool,
 }
@@ -90,6 +92,7 @@ impl BlobStore {
             unclaimed,
             new_blobs,
             damaged: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         }))
     }
@@ -225,6 +228,8 @@ pub(crate) enum Checked {
     Whole { size: u64, index_was_wrong: bool },
     /// They are not.
     Damaged { quarantine: Option<PathBuf> },
+    /// It was not read to its end, because nobody wants to know any more.
+    Unknown,
     /// There is no such blob any more.
     Absent,
 }
@@ -349,9 +354,14 @@ impl Shared {
     async fn quarantine(self: &Arc<Self>, digest: &Digest, file: &Arc<File>) -> Option<PathBuf> {
         let from = self.layout.blob(digest);
         let to = self.layout.quarantined_blob(digest, Timestamp::now());
+        let Ok(_pass) = self.publisher.enter().await else {
+            self.damaged.fetch_add(1, Ordering::Relaxed);
+            // The next run finds it, on a disk that takes writes.
+            tracing::error!(%digest, "damaged, and stays in place while writes are refused");
+            return None;
+        };
         // Forgotten first: a copy that is published from here on is told to the index after that.
-        self.sums.remove(digest);
-        self.index.record(Change::NoBlob(*digest));
+        self.forget(digest).await;
         let (shared, file, place) = (Arc::clone(self), Arc::clone(file), to.clone());
         let moved =
             blocking(move || shared.publisher.move_away(&from, &place, || is_at(&file, &from)));

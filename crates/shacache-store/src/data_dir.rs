@@ -1,8 +1,8 @@
 //! The data folder as a whole: made, locked, checked, and left in order. Owns what happens between
-//! two runs: the lock, the format version, the marker of an orderly stop, the emptying of `tmp/`.
+//! two runs: the lock, the format version, the seal of an orderly stop, the emptying of `tmp/`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,7 @@ use crate::durable::{make_folder, sync_file, sync_folder};
 use crate::error::{Fault, StoreError};
 use crate::layout::{FORMAT, Layout};
 use crate::scan::{self, Content};
+use crate::seal::Seal;
 
 /// A data folder that this process has for itself.
 #[derive(Debug)]
@@ -19,10 +20,22 @@ pub(crate) struct DataDir {
     layout: Layout,
     /// Locked as long as it is there.
     lock: Mutex<Option<File>>,
-    was_clean: bool,
+    seal: Option<Seal>,
 }
 
 impl DataDir {
+    /// Refuses a folder that is no data folder, and changes nothing. Blocking.
+    pub(crate) fn require(data: &Path) -> Result<(), StoreError> {
+        let layout = Layout::new(data.to_owned());
+        let is_empty = |folder: &Path| Ok::<_, StoreError>(scan::entries(folder)?.next().is_none());
+        match scan::content(&layout.version(), VERSION_LIMIT_BYTES)? {
+            Content::Missing if is_empty(&layout.blobs())? && is_empty(&layout.entries())? => {
+                Err(StoreError::NoArchive(data.to_owned()))
+            }
+            Content::Missing | Content::NotAFile | Content::Bytes(_) => Ok(()),
+        }
+    }
+
     /// Opens the data folder, making it if it is missing. Blocking.
     pub(crate) fn open(data: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(std::path::absolute(data).map_err(Fault::at("resolve", data))?);
@@ -34,32 +47,30 @@ impl DataDir {
         check_version(&layout)?;
         check_file_system(&layout)?;
         check_links(&layout)?;
-        let was_clean = take_clean_marker(&layout)?;
+        let seal = Seal::take(&layout)?;
         if Defence::EmptyTemporary.is_up() {
             empty(&layout.temporary())?;
         }
-        Ok(Self { layout, lock: Mutex::new(Some(lock)), was_clean })
+        Ok(Self { layout, lock: Mutex::new(Some(lock)), seal })
     }
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Whether the last run ended orderly, so that all there is was synced and is in the index.
-    pub(crate) fn was_clean(&self) -> bool {
-        self.was_clean
+    /// The seal of the last stop if that was orderly and nothing changed since: all there is was
+    /// synced, and is in the index that has the same seal.
+    pub(crate) fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref()
     }
 
-    /// Ends this run, with the marker of an orderly end if it `is_clean`, and gives up the lock.
-    pub(crate) fn close(&self, is_clean: bool) -> Result<(), StoreError> {
+    /// Ends this run, with the seal of an orderly end if it was one, and gives up the lock.
+    pub(crate) fn close(&self, seal: Option<&Seal>) -> Result<(), StoreError> {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if lock.is_some() && is_clean {
-            let path = self.layout.clean_marker();
-            let file = File::create(&path).map_err(Fault::at("create", &path))?;
-            sync_file(&file, &path)?;
-            sync_folder(&self.layout.index())?;
+        match (&lock, seal) {
+            (Some(_), Some(seal)) => Ok(seal.set(&self.layout)?),
+            (None, _) | (_, None) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -128,16 +139,6 @@ fn check_links(layout: &Layout) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// Removes the marker, durably before anything else is written; says whether it was there.
-fn take_clean_marker(layout: &Layout) -> Result<bool, Fault> {
-    let path = layout.clean_marker();
-    match fs::remove_file(&path) {
-        Ok(()) => sync_folder(&layout.index()).map(|()| true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Fault::new("remove", &path, error)),
-    }
 }
 
 /// Whatever an earlier run had not published was promised to nobody.

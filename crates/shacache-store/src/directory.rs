@@ -25,6 +25,7 @@ use crate::timestamp::Timestamp;
 use crate::tombstone::{Deletion, Tombstone};
 
 pub(crate) mod folder;
+pub(crate) mod key_file;
 
 /// The directory of a store. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -151,6 +152,13 @@ impl Directory {
         entry: SignedEntry,
     ) -> Result<Appended, StoreError> {
         let Opened { shard, folder, names, .. } = &self.open(pass, key).await?;
+        if let Some((bytes, path)) = folder.key_file(key) {
+            let (right, asked) = (bytes.clone(), path.clone());
+            // Also when the entry is there already: somebody may have taken the file away.
+            if !blocking(move || key_file::says(&asked, &right)).await? {
+                self.0.publisher.publish(bytes, path).await?;
+            }
+        }
         let there = names.find(entry.id());
         if let Some(there) = there
             && self.is_whole(folder.entry(&there), entry.id()).await?
@@ -170,11 +178,6 @@ impl Directory {
         let record = RecordName { time, id: *entry.id() };
         let body = Bytes::copy_from_slice(entry.body().as_bytes());
         let _reservation = self.0.space.reserve(body.len() as u64, Purpose::Entry)?;
-        if let Some((bytes, path)) = folder.key_file(key)
-            && !names.has_key_file
-        {
-            self.0.publisher.publish(bytes, path).await?;
-        }
         // First the blob: whoever reads the entry finds it.
         self.0.blobs.claim(entry.digest()).await?;
         let published = self.0.publisher.publish(body, folder.entry(&record)).await;

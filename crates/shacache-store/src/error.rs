@@ -91,6 +91,9 @@ pub enum StoreError {
         /// What it says.
         found: String,
     },
+    /// There is no archive in the folder.
+    #[error("{} is no data folder: there is no archive in it", .0.display())]
+    NoArchive(PathBuf),
     /// Two folders of the data folder are on different file systems, so that nothing can be
     /// renamed from one to the other.
     #[error("{} is on another file system than {}", .0.display(), .1.display())]

@@ -21,6 +21,7 @@ use self::writer::{Message, Writer};
 use crate::blob::sums::Sums;
 use crate::error::StoreError;
 use crate::layout::RecordName;
+use crate::seal::Seal;
 
 mod database;
 mod reader;
@@ -77,12 +78,12 @@ pub(crate) struct State {
 }
 
 impl Index {
-    /// Opens the database, or makes a new one where that is not possible. `was_clean` says that an
-    /// old one lists all there is.
-    pub(crate) fn open(path: &Path, was_clean: bool) -> Result<Self, StoreError> {
+    /// Opens the database, or makes a new one where that is not possible. One with the `seal` of the
+    /// last stop lists all there is.
+    pub(crate) fn open(path: &Path, seal: Option<&Seal>) -> Result<Self, StoreError> {
         let state = Arc::<State>::default();
-        let (writer, is_new) = Writer::open(path, Arc::clone(&state))?;
-        state.complete.store(was_clean && !is_new, Ordering::Release);
+        let (writer, is_sealed) = Writer::open(path, seal, Arc::clone(&state))?;
+        state.complete.store(is_sealed, Ordering::Release);
         let readers = Readers::new(path, Arc::clone(&state));
         let (messages, inbox) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
@@ -118,6 +119,32 @@ impl Index {
         self.send(Message::Flush(reply));
         // Without an answer there is no writer any more, and so nothing to wait for.
         let _ = done.await;
+    }
+
+    /// Waits until every change recorded so far survives a power cut. Whoever takes a blob out of the
+    /// archive tells the index so first: what is listed and not there was lost.
+    pub(crate) async fn sync(&self) {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::Sync(reply));
+        // As above.
+        let _ = done.await;
+    }
+
+    /// What is wrong with the file itself, if anything is; it is made anew then if `replace` says so.
+    pub(crate) async fn damage(&self, replace: bool) -> Result<Option<String>, StoreError> {
+        let damage = self.read(Database::damage).await?;
+        if damage.is_some() && replace {
+            self.send(Message::ReadFailed { damaged: true });
+            self.flush().await;
+        }
+        Ok(damage)
+    }
+
+    /// The keys under which entries name this blob.
+    pub(crate) async fn keys(&self, digest: &Digest) -> Result<Vec<Key>, StoreError> {
+        let digest = *digest;
+        let keys = self.read(move |database| database.keys(&digest)).await?;
+        Ok(keys.iter().filter_map(|key| key.parse().ok()).collect())
     }
 
     /// The checksums of a blob.
@@ -190,9 +217,9 @@ impl Index {
     }
 
     /// Writes what waits and ends. Says whether the file holds all that the archive does. Blocking.
-    pub(crate) fn close(&self) -> bool {
+    pub(crate) fn close(&self, seal: &Seal) -> bool {
         let (reply, done) = oneshot::channel();
-        self.send(Message::Close(reply));
+        self.send(Message::Close { seal: seal.clone(), reply });
         drop(self.messages.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

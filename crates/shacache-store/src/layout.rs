@@ -51,9 +51,15 @@ impl Layout {
         self.data.join("index")
     }
 
-    /// There exactly while no process has the data folder open and the last one closed it orderly.
+    /// There exactly while no process has the data folder open and the last one closed it orderly:
+    /// the seal of that stop.
     pub(crate) fn clean_marker(&self) -> PathBuf {
         self.index().join("clean")
+    }
+
+    /// The same seal, and what it is of.
+    pub(crate) fn state_seal(&self) -> PathBuf {
+        self.data.join("state/clean")
     }
 
     pub(crate) fn database(&self) -> PathBuf {

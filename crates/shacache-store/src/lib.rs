@@ -46,6 +46,7 @@ mod layout;
 mod publisher;
 mod reindex;
 mod scan;
+mod seal;
 mod space;
 mod timestamp;
 mod unclaimed;
@@ -68,6 +69,7 @@ use crate::health::HealthSwitch;
 use crate::index::Index;
 use crate::publisher::Publisher;
 use crate::reindex::Reindexer;
+use crate::seal::Seal;
 use crate::space::Space;
 use crate::unclaimed::Unclaimed;
 use crate::verify::{Report, Verifier, VerifyOptions};
@@ -112,6 +114,8 @@ pub struct Counters {
     pub damaged_blobs: u64,
     /// Files among the entries that are none.
     pub skipped_entries: u64,
+    /// Blobs that were found to be missing.
+    pub lost_blobs: u64,
     /// Failures of the index.
     pub index_failures: u64,
 }
@@ -127,14 +131,14 @@ impl Store {
         let data_dir = DataDir::open(&options.data)?;
         let layout = data_dir.layout().clone();
         let durable = Arc::new(Durable::new(layout.clone())?);
-        if !data_dir.was_clean() {
+        if data_dir.seal().is_none() {
             durable.sync_file_system()?;
         }
         let health = Arc::<HealthSwitch>::default();
         let started = Publisher::start(durable, Arc::clone(&health));
         let publisher = Arc::new(started.map_err(Fault::at("spawn", layout.data()))?);
         let space = Arc::new(Space::of(layout.data())?);
-        let index = Arc::new(Index::open(&layout.database(), data_dir.was_clean())?);
+        let index = Arc::new(Index::open(&layout.database(), data_dir.seal())?);
         let unclaimed = Arc::new(Unclaimed::open(layout.clone(), options.unclaimed)?);
         let (new_blobs, announced) = aliases::NewBlobs::queue();
         let blobs = BlobStore::new(
@@ -161,8 +165,12 @@ impl Store {
                 .spawn(move || aliases::compute(&runtime, &blobs, &index, announced, stopped))
                 .map_err(Fault::at("spawn", layout.data()))?
         };
-        let verifier =
-            Arc::new(Verifier::new(layout.clone(), Arc::clone(&publisher), blobs.clone()));
+        let verifier = Arc::new(Verifier::new(
+            layout.clone(),
+            Arc::clone(&publisher),
+            blobs.clone(),
+            Arc::clone(&index),
+        ));
         let reindexer = Reindexer {
             layout,
             publisher: Arc::clone(&publisher),
@@ -185,6 +193,15 @@ impl Store {
             aliases: Mutex::new(Some(aliases)),
             tending: Mutex::default(),
         })))
+    }
+
+    /// As [`Store::open`], where there is an archive already.
+    ///
+    /// # Errors
+    /// [`StoreError::NoArchive`] when there is none; nothing is made then.
+    pub fn open_existing(options: &StoreOptions) -> Result<Self, StoreError> {
+        DataDir::require(&options.data)?;
+        Self::open(options)
     }
 
     /// The blobs.
@@ -211,6 +228,7 @@ impl Store {
         Counters {
             damaged_blobs: self.0.blobs.damaged(),
             skipped_entries: self.0.directory.skipped(),
+            lost_blobs: self.0.blobs.lost_count(),
             index_failures: self.0.index.failures(),
         }
     }
@@ -243,7 +261,7 @@ impl Store {
     }
 
     /// Checks the archive against itself. Damage moves to quarantine unless the options forbid it;
-    /// nothing is deleted. `go_on` is asked now and then, with the report so far, whether to.
+    /// nothing is deleted. `go_on` is asked all the time, with the report so far, whether to.
     ///
     /// # Errors
     /// When the store is closed meanwhile. What cannot be listed or read is a finding.
@@ -357,9 +375,10 @@ impl Shared {
         {
             tracing::error!("the thread for other digests had panicked");
         }
-        let complete = self.index.close();
+        let seal = Seal::random(self.data_dir.layout())?;
+        let complete = self.index.close(&seal);
         let is_clean = complete && self.health.health() == Health::Healthy;
-        self.data_dir.close(is_clean)
+        self.data_dir.close(is_clean.then_some(&seal))
     }
 }
 

@@ -10,7 +10,8 @@ use shacache_core::key::Key;
 
 use crate::blob::BlobStore;
 use crate::blocking::blocking;
-use crate::directory::folder::{KeyFolder, key_of};
+use crate::directory::folder::{self, KeyFolder, Whose};
+use crate::directory::key_file;
 use crate::error::{Fault, StoreError};
 use crate::index::{Change, Index};
 use crate::layout::{Layout, RecordName, digest_of_path};
@@ -28,6 +29,8 @@ pub struct Reindexed {
     pub damaged: u64,
     /// Entries that no tombstone hides.
     pub entries: u64,
+    /// Blobs that the index listed before, and that are gone.
+    pub lost: u64,
 }
 
 /// What the walk needs.
@@ -46,16 +49,47 @@ impl Reindexer {
         self.index.completed_by(self.walk()).await
     }
 
-    /// Makes the index anew. Requests are served meanwhile.
+    /// Makes the index anew. Requests are served meanwhile. What only the old one knows is told, and
+    /// used, before.
     pub(crate) async fn rebuild(&self) -> Result<Reindexed, StoreError> {
+        let mut lost = 0;
+        for first_byte in 0..=u8::MAX {
+            for digest in self.blobs.lost(first_byte).await? {
+                tracing::error!(%digest, "the index lists this blob, and it is not there");
+                self.blobs.forget_lost(&digest).await;
+                lost += 1;
+            }
+        }
+        self.restore_key_files().await?;
         self.index.clear();
         self.index.flush().await;
-        self.index.completed_by(self.walk()).await
+        let found = self.index.completed_by(self.walk()).await?;
+        Ok(Reindexed { lost, ..found })
+    }
+
+    async fn restore_key_files(&self) -> Result<(), StoreError> {
+        for folder in folders(self.layout.entries()).await? {
+            for folder in folders(folder).await? {
+                self.blobs.check_running()?;
+                let (layout, asked) = (self.layout.clone(), folder.clone());
+                if blocking(move || folder::whose(&layout, &asked)).await? == Whose::LongKey {
+                    self.restore_key_file(&folder).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore_key_file(&self, folder: &Path) -> Result<bool, StoreError> {
+        key_file::restore(&self.layout, &self.index, &self.publisher, folder).await
     }
 
     async fn walk(&self) -> Result<Reindexed, StoreError> {
-        let mut found = Reindexed::default();
-        self.forget_absent_blobs().await?;
+        let mut found =
+            Reindexed { lost: self.forget_absent_blobs().await?, ..Reindexed::default() };
+        if found.lost > 0 {
+            tracing::error!(lost = found.lost, "blobs are gone: `shacached verify` tells which");
+        }
         for folder in folders(self.layout.blobs()).await? {
             for folder in folders(folder).await? {
                 self.blobs.check_running()?;
@@ -76,17 +110,23 @@ impl Reindexer {
         Ok(found)
     }
 
-    async fn forget_absent_blobs(&self) -> Result<(), StoreError> {
-        let mut after = None;
+    /// Blobs that got lost stay listed, until a check has told which they are; gives their number.
+    async fn forget_absent_blobs(&self) -> Result<u64, StoreError> {
+        let (mut after, mut lost) = (None, 0);
         loop {
             let listed = self.index.blobs(after).await?;
             let Some((last, _)) = listed.last() else {
-                return Ok(());
+                return Ok(lost);
             };
             after = Some(*last);
             for (digest, size) in listed {
                 let there = self.blobs.get(&digest).await?;
-                if there.is_none_or(|blob| blob.size() != size) {
+                if there.is_some_and(|blob| blob.size() == size) {
+                    continue;
+                }
+                if self.blobs.is_gone(&digest).await? {
+                    lost += 1;
+                } else {
                     self.index.record(Change::NoBlob(digest));
                 }
             }
@@ -111,8 +151,10 @@ impl Reindexer {
     }
 
     async fn walk_entries(&self, folder: PathBuf, found: &mut Reindexed) -> Result<(), StoreError> {
-        let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
-        let read = blocking(move || read_key(&layout, &publisher, &folder)).await?;
+        let read = match self.read_key(folder.clone()).await? {
+            None if self.restore_key_file(&folder).await? => self.read_key(folder).await?,
+            read => read,
+        };
         let Some(KeyEntries { key, entries }) = read else {
             return Ok(());
         };
@@ -122,6 +164,11 @@ impl Reindexer {
             self.index.record(Change::Entry { key: key.clone(), record, digest });
         }
         Ok(())
+    }
+
+    async fn read_key(&self, folder: PathBuf) -> Result<Option<KeyEntries>, StoreError> {
+        let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
+        blocking(move || read_key(&layout, &publisher, &folder)).await
     }
 }
 
@@ -135,9 +182,14 @@ struct KeyEntries {
 /// The folders in a folder.
 async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
     blocking(move || {
-        let mut paths = paths(&folder)?;
-        paths.retain(|path| path.is_dir());
-        Ok::<_, Fault>(paths)
+        let mut folders = Vec::new();
+        for path in paths(&folder)? {
+            // Not what is behind a link.
+            if scan::status(&path)?.is_some_and(|found| found.is_dir()) {
+                folders.push(path);
+            }
+        }
+        Ok::<_, Fault>(folders)
     })
     .await
 }
@@ -157,7 +209,7 @@ fn read_key(
     publisher: &Publisher,
     folder: &Path,
 ) -> Result<Option<KeyEntries>, Fault> {
-    let Some(key) = key_of(layout, folder)? else {
+    let Whose::Key(key) = folder::whose(layout, folder)? else {
         tracing::warn!(path = %folder.display(), "skipped: not the folder of a key");
         return Ok(None);
     };

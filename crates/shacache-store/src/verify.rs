@@ -15,13 +15,13 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
 pub use self::finding::{Code, Finding};
-pub(crate) use self::pace::Pace;
+use self::pace::Pace;
 use self::state::State;
 pub use self::subset::{Subset, SubsetError};
 use self::tree::Tree;
 use crate::blob::BlobStore;
-use crate::blocking::blocking;
 use crate::error::{Chain, Fault, StoreError};
+use crate::index::Index;
 use crate::layout::Layout;
 use crate::publisher::Publisher;
 use crate::timestamp::Timestamp;
@@ -90,18 +90,67 @@ pub(crate) struct Verifier {
     layout: Layout,
     publisher: Arc<Publisher>,
     blobs: BlobStore,
+    index: Arc<Index>,
     state: Mutex<State>,
+}
+
+/// How fast a check goes on, and whether.
+struct Course<'a> {
+    pace: Pace,
+    blobs: &'a BlobStore,
+    go_on: &'a mut (dyn FnMut(&Report) -> bool + Send),
+}
+
+/// Why a check ends before its end.
+enum Interruption {
+    /// Nobody wants it any more.
+    Unwanted,
+    Failed(StoreError),
+}
+
+impl Course<'_> {
+    /// Keeps the pace after so many bytes, or ends the check.
+    fn advance(&mut self, bytes: u64, report: &Report) -> Result<(), Interruption> {
+        match self.paced(bytes, report) {
+            true => Ok(()),
+            false => Err(self.interruption()),
+        }
+    }
+
+    /// Keeps the pace; `false` when the check is to end.
+    fn paced(&mut self, bytes: u64, report: &Report) -> bool {
+        let Self { pace, blobs, go_on } = self;
+        pace.keep(bytes, || blobs.check_running().is_ok() && go_on(report))
+    }
+
+    fn interruption(&self) -> Interruption {
+        match self.blobs.check_running() {
+            Ok(()) => Interruption::Unwanted,
+            Err(closed) => Interruption::Failed(closed),
+        }
+    }
+}
+
+impl From<StoreError> for Interruption {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Verifier {
     /// Reads what earlier runs left. Blocking.
-    pub(crate) fn new(layout: Layout, publisher: Arc<Publisher>, blobs: BlobStore) -> Self {
+    pub(crate) fn new(
+        layout: Layout,
+        publisher: Arc<Publisher>,
+        blobs: BlobStore,
+        index: Arc<Index>,
+    ) -> Self {
         let state = Mutex::new(State::load(&layout.verification()));
-        Self { layout, publisher, blobs, state }
+        Self { layout, publisher, blobs, index, state }
     }
 
-    /// Checks what the options say. `go_on` is asked before each unit and told the report so far;
-    /// with `false` the check ends, to be resumed later.
+    /// Checks what the options say. `go_on` is asked all the time and told the report so far; with
+    /// `false` the check ends, to be resumed later.
     pub(crate) async fn verify(
         self: &Arc<Self>,
         checking: OwnedMutexGuard<()>,
@@ -152,29 +201,45 @@ impl Verifier {
     async fn check(
         &self,
         options: &VerifyOptions,
-        mut go_on: impl FnMut(&Report) -> bool,
+        mut go_on: impl FnMut(&Report) -> bool + Send,
     ) -> Result<Report, StoreError> {
         let mut report = Report::default();
-        let mut pace = Pace::new(options.bytes_per_second);
-        let mut saved = Instant::now();
         if !options.dry_run {
             self.state().begin(options.subset, options.resume);
         }
+        let mut course = Course {
+            pace: Pace::new(options.bytes_per_second),
+            blobs: &self.blobs,
+            go_on: &mut go_on,
+        };
+        match self.check_units(options, &mut course, &mut report).await {
+            Ok(()) if !options.dry_run => self.state().end(),
+            Ok(()) | Err(Interruption::Unwanted) => {}
+            Err(Interruption::Failed(error)) => return Err(error),
+        }
+        if !options.dry_run {
+            self.save().await;
+        }
+        Ok(report)
+    }
+
+    async fn check_units(
+        &self,
+        options: &VerifyOptions,
+        course: &mut Course<'_>,
+        report: &mut Report,
+    ) -> Result<(), Interruption> {
         let tree = self.tree((!options.dry_run).then(Timestamp::now));
-        tree.check_top(&mut report).await?;
-        tree.check_unclaimed(&mut report).await?;
+        tree.check_index(report).await?;
+        tree.check_top(report).await?;
+        tree.check_unclaimed(report)?;
+        let mut saved = Instant::now();
         for unit in options.subset.units() {
             if options.resume && self.state().is_done(unit) {
                 continue;
             }
-            if !go_on(&report) {
-                if !options.dry_run {
-                    self.save().await;
-                }
-                return Ok(report);
-            }
-            self.blobs.check_running()?;
-            tree.check_unit(unit, &mut pace, &mut report).await?;
+            course.advance(0, report)?;
+            tree.check_unit(unit, course, report).await?;
             if options.dry_run {
                 // What is damaged is still in place: the next check has to see it.
                 continue;
@@ -185,21 +250,39 @@ impl Verifier {
                 saved = Instant::now();
             }
         }
-        if !options.dry_run {
-            self.state().end();
-            self.save().await;
-        }
-        Ok(report)
+        Ok(())
     }
 
     async fn check_oldest(&self, bytes_per_second: Option<u64>) -> Result<Report, StoreError> {
         let mut report = Report::default();
+        let mut course = Course {
+            pace: Pace::new(bytes_per_second),
+            blobs: &self.blobs,
+            go_on: &mut |_: &Report| true,
+        };
+        match self.check_oldest_unit(&mut course, &mut report).await {
+            Ok(()) => self.save().await,
+            Err(Interruption::Unwanted) => {}
+            Err(Interruption::Failed(error)) => return Err(error),
+        }
+        Ok(report)
+    }
+
+    async fn check_oldest_unit(
+        &self,
+        course: &mut Course<'_>,
+        report: &mut Report,
+    ) -> Result<(), Interruption> {
         let (unit, _) = self.state().oldest();
         let tree = self.tree(Some(Timestamp::now()));
-        tree.check_unit(unit, &mut Pace::new(bytes_per_second), &mut report).await?;
+        if unit == 0 {
+            // What belongs to no unit is looked at as often as this one.
+            tree.check_index(report).await?;
+            tree.check_top(report).await?;
+        }
+        tree.check_unit(unit, course, report).await?;
         self.state().checked(unit);
-        self.save().await;
-        Ok(report)
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -208,7 +291,8 @@ impl Verifier {
     }
 
     fn tree(&self, quarantine: Option<Timestamp>) -> Tree<'_> {
-        Tree { layout: &self.layout, publisher: &self.publisher, blobs: &self.blobs, quarantine }
+        let Self { layout, publisher, blobs, index, .. } = self;
+        Tree { layout, publisher, blobs, index, quarantine }
     }
 
     /// Progress that cannot be kept is only lost time, and nothing to warn of when the store was
@@ -230,11 +314,9 @@ fn shown(layout: &Layout, path: &Path) -> String {
     path.strip_prefix(layout.data()).unwrap_or(path).display().to_string()
 }
 
-/// For reading what is on disk.
-async fn reading<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, StoreError> {
-    blocking(work).await
+/// Work on what is on disk. A check has a thread of its own, so that it may block.
+fn reading<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreError> {
+    Ok(work()?)
 }
 
 /// How much progress may be lost when a check is cut off.

@@ -42,6 +42,14 @@ impl KeyFileName {
         self.name.starts_with(DIGEST_PREFIX)
     }
 
+    /// The fan-out of a name that is a digest; `None` for any other name.
+    #[must_use]
+    pub fn fan_out_of_digest(name: &str) -> Option<&str> {
+        let hex = name.strip_prefix(DIGEST_PREFIX)?;
+        let is_digit = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+        (hex.len() == DIGEST_DIGITS && hex.bytes().all(is_digit)).then(|| &hex[..2])
+    }
+
     /// The key that a folder's name spells; `None` for a name that spells none, the digest form
     /// included.
     #[must_use]
@@ -85,6 +93,7 @@ impl Key {
 }
 
 const DIGEST_PREFIX: &str = "%sha256-";
+const DIGEST_DIGITS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +117,16 @@ mod tests {
         }
         assert_eq!(KeyFileName::decode(&"a".repeat(201)), None);
         assert_eq!(KeyFileName::decode(&format!("%sha256-{}", "0".repeat(64))), None);
+    }
+
+    #[test]
+    fn only_a_digest_has_a_fan_out_of_its_own() {
+        let long: Key = "k".repeat(300).parse().unwrap();
+        let name = long.file_name();
+        assert_eq!(KeyFileName::fan_out_of_digest(name.name()), Some(name.fan_out()));
+        for name in ["a", "%sha256-", &name.name()[..71], &name.name().to_uppercase()] {
+            assert_eq!(KeyFileName::fan_out_of_digest(name), None, "{name}");
+        }
     }
 
     proptest! {

@@ -132,6 +132,7 @@ fn store_verdict(error: &StoreError) -> (StatusCode, Option<Level>) {
         | StoreError::Index(_)
         | StoreError::Locked(_)
         | StoreError::Format { .. }
+        | StoreError::NoArchive(_)
         | StoreError::TwoFileSystems(..)
         | StoreError::Link(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
     }

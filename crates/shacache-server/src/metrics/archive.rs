@@ -50,6 +50,7 @@ impl Collector for Archive {
         let counters = self.0.counters();
         for (name, help, value) in [
             ("damaged_blobs", "Damaged blobs found.", counters.damaged_blobs),
+            ("lost_blobs", "Blobs found to be missing that were here.", counters.lost_blobs),
             ("skipped_entries", "Files among the entries that are none.", counters.skipped_entries),
             ("index_failures", "Failures of the index.", counters.index_failures),
         ] {

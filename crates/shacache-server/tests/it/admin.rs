@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::process::Stdio;
 
-use crate::program::{Home, Program};
+use shacache_core::digest::Digest;
+
+use crate::program::{Home, Program, wait_until};
 use crate::raw_http::request;
 
 fn upload(server: &Program, bytes: &[u8]) {
@@ -75,6 +78,86 @@ fn a_data_folder_may_have_a_longer_path_than_a_socket() {
     let home = Home::with_data(&"a".repeat(200));
     let server = home.serve(&[]);
     assert_eq!(reindex(&home), "indexed 0 blobs (0 bytes) and 0 entries\n");
+    server.stop();
+}
+
+#[test]
+fn a_wrong_data_folder_is_refused_in_one_line_and_stays_as_it_is() {
+    let home = Home::new();
+    for command in ["verify", "reindex"] {
+        let output = home.run(&[command, "--data", &home.data().display().to_string()]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        let expected = format!(
+            "shacached: {} is no data folder: there is no archive in it\n",
+            home.data().display()
+        );
+        assert_eq!(error, expected);
+        assert!(!home.data().exists());
+    }
+}
+
+/// The exit code and the report that scripts rely on.
+#[test]
+fn a_blob_that_got_lost_is_damage_for_scripts_beside_a_server_and_without() {
+    let home = Home::new();
+    let data = home.data().display().to_string();
+    let config = home.path().join("server.toml");
+    // The background must not find it first.
+    fs::write(&config, "[scrub]\nenabled = false\n").expect("written");
+    for beside in [true, false] {
+        let server = home.serve(&["--config", &config.display().to_string()]);
+        upload(&server, b"hello");
+        let digest = Digest::of(b"hello").to_string();
+        let indexed = || {
+            let by_md5 = "/shacache/5d41402abc4b2a76b9719d911017c592";
+            request(server.address(), "GET", by_md5, b"").status == 200
+        };
+        wait_until("the index to know it", indexed);
+        let path = home.data().join("archive/blobs").join(&digest[..2]).join(&digest[2..4]);
+        fs::remove_file(path.join(&digest)).expect("removed");
+        let server = if beside {
+            Some(server)
+        } else {
+            server.stop();
+            None
+        };
+        let output = home.run(&["verify", "--json", "--data", &data]);
+        assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&report["damage"], &report["notes"]), (&1.into(), &0.into()));
+        assert_eq!(report["findings"][0]["code"], "blob-lost");
+        let again = home.run(&["verify", "--data", &data]);
+        assert_eq!(again.status.code(), Some(0), "told once");
+        if let Some(server) = server {
+            let metrics = request(server.address(), "GET", "/metrics", b"").text();
+            assert!(metrics.contains("shacache_lost_blobs_total 1\n"), "{metrics}");
+            server.stop();
+        }
+    }
+}
+
+#[test]
+fn a_command_that_is_gone_leaves_no_check_behind() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    upload(&server, &vec![7; 1 << 20]);
+    let data = home.data().display().to_string();
+    let mut slow = home
+        .shacached(&["verify", "--rate", "1", "--data", &data])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let is_read = || {
+        let open = fs::read_dir(format!("/proc/{}/fd", server.id())).expect("its descriptors");
+        let mut open = open.flatten().filter_map(|link| fs::read_link(link.path()).ok());
+        open.any(|path| path.starts_with(home.data().join("archive/blobs")) && path.is_file())
+    };
+    wait_until("the check to read the blob", is_read);
+    slow.kill().expect("killed");
+    slow.wait().expect("ended");
+    let output = home.run(&["verify", "--data", &data]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     server.stop();
 }
 

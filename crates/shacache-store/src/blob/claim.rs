@@ -104,9 +104,8 @@ impl Shared {
         let (shared, from) = (Arc::clone(self), self.layout.unclaimed_blob(digest));
         let to = self.layout.quarantined_blob(digest, Timestamp::now());
         tracing::error!(%digest, to = %to.display(), "damaged before it was claimed");
-        let moved = move || {
-            shared.publisher.durable().move_away(&from, &to, || Ok::<_, Fault>(true)).map(drop)
-        };
+        let moved =
+            move || shared.publisher.move_away(&from, &to, || Ok::<_, Fault>(true)).map(drop);
         blocking(moved).await
     }
 }

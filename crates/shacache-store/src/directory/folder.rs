@@ -2,6 +2,7 @@
 //! there, and telling entries from anything else that lies around.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -31,7 +32,6 @@ pub(crate) struct Names {
     pub(crate) visible: Vec<RecordName>,
     /// The newest time of any entry or tombstone.
     newest: Option<Timestamp>,
-    pub(crate) has_key_file: bool,
 }
 
 /// The entries in a key's folder.
@@ -93,7 +93,6 @@ impl KeyFolder {
         }
         let mut earliest: HashMap<EntryId, Timestamp> = HashMap::new();
         for name in list(&self.entries)? {
-            names.has_key_file |= name == KEY_FILE;
             let Some(record) = RecordName::parse(&name) else {
                 continue;
             };
@@ -155,18 +154,38 @@ fn list(folder: &Path) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
-/// The key whose entries belong into this folder; `None` for a folder that is no key's.
-pub(crate) fn key_of(layout: &Layout, folder: &Path) -> Result<Option<Key>, Fault> {
-    let spelled = folder.file_name().and_then(|name| KeyFileName::decode(name.to_str()?));
-    let key = match spelled {
-        Some(key) => Some(key),
-        None => match scan::content(&folder.join(KEY_FILE), KEY_FILE_LIMIT_BYTES)? {
-            Content::Bytes(text) => String::from_utf8(text).ok().and_then(|text| text.parse().ok()),
-            Content::Missing | Content::NotAFile => None,
-        },
+/// Whose entries belong into a folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Key(Key),
+    /// Those of a long key, and the file that says of which is missing or wrong.
+    LongKey,
+    Nobody,
+}
+
+/// Whose entries belong into this folder. Blocking.
+pub(crate) fn whose(layout: &Layout, folder: &Path) -> Result<Whose, Fault> {
+    let name = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    if let Some(key) = KeyFileName::decode(name) {
+        return Ok(if is_of(layout, folder, &key) { Whose::Key(key) } else { Whose::Nobody });
+    }
+    let fan_out = folder.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+    if fan_out.is_none() || fan_out != KeyFileName::fan_out_of_digest(name) {
+        return Ok(Whose::Nobody);
+    }
+    let key = match scan::content(&folder.join(KEY_FILE), KEY_FILE_LIMIT_BYTES)? {
+        Content::Bytes(text) => String::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+        Content::Missing | Content::NotAFile => None,
     };
-    // Entries anywhere else than where the key leads are never listed.
-    Ok(key.filter(|key: &Key| layout.key_entries(&key.file_name()) == folder))
+    Ok(match key {
+        Some(key) if is_of(layout, folder, &key) => Whose::Key(key),
+        Some(_) | None => Whose::LongKey,
+    })
+}
+
+/// Entries anywhere else than where their key leads are never listed.
+pub(super) fn is_of(layout: &Layout, folder: &Path, key: &Key) -> bool {
+    layout.key_entries(&key.file_name()) == folder
 }
 
 /// Reads and parses one file, never more of it than an entry may have. `None` when there is none.
@@ -188,4 +207,4 @@ pub(crate) enum NotAnEntry {
 }
 
 /// More than any key has.
-const KEY_FILE_LIMIT_BYTES: u64 = 1024;
+pub(super) const KEY_FILE_LIMIT_BYTES: u64 = 1024;

@@ -13,24 +13,35 @@ use crate::blob::sums::Sums;
 #[derive(Debug)]
 pub(crate) struct Database(Connection);
 
+/// What a file turned out to be.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// Empty until now.
+    New(Database),
+    /// An index of this version.
+    There(Database),
+    /// One of another version, or not of the shape that its version has.
+    Foreign { version: u32 },
+}
+
 impl Database {
-    /// Opens the file for writing, making it and its tables if it is missing. Says whether it was.
-    /// `None` when the file is of another version.
-    pub(crate) fn open_to_write(path: &Path) -> Result<Option<(Self, bool)>, rusqlite::Error> {
+    /// Opens the file for writing, making it and its tables if it is missing.
+    pub(crate) fn open_to_write(path: &Path) -> Result<Opened, rusqlite::Error> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: u32 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        let is_new = tables == 0;
-        if is_new {
-            connection.execute_batch(SCHEMA)?;
-            connection.pragma_update(None, "user_version", VERSION)?;
-        } else if version != VERSION {
-            return Ok(None);
+        let tables = tables(&connection)?;
+        if tables.is_empty() {
+            make_tables(&connection)?;
+            return Ok(Opened::New(Self(connection)));
         }
-        Ok(Some((Self(connection), is_new)))
+        let ours = Connection::open_in_memory()?;
+        make_tables(&ours)?;
+        if version != VERSION || tables != self::tables(&ours)? {
+            return Ok(Opened::Foreign { version });
+        }
+        Ok(Opened::There(Self(connection)))
     }
 
     /// Opens the file for reading.
@@ -53,9 +64,43 @@ impl Database {
         self.0.execute_batch("BEGIN; DELETE FROM blob; DELETE FROM entry; COMMIT")
     }
 
+    /// Makes everything written so far survive a power cut.
+    pub(crate) fn sync(&self) -> Result<(), rusqlite::Error> {
+        self.0.pragma_update(None, "synchronous", "FULL")?;
+        let synced = self.0.execute("UPDATE walk SET number = number", []);
+        self.0.pragma_update(None, "synchronous", "NORMAL")?;
+        synced.map(|_| ())
+    }
+
     /// Moves everything into the main file.
     pub(crate) fn checkpoint(&self) -> Result<(), rusqlite::Error> {
         self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// What is wrong with the file, if anything is.
+    pub(crate) fn damage(&self) -> Result<Option<String>, rusqlite::Error> {
+        let found: String = self.0.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        Ok((found != "ok").then_some(found))
+    }
+
+    /// The text that [`Self::set_seal`] kept.
+    pub(crate) fn seal(&self) -> Result<Option<String>, rusqlite::Error> {
+        self.0.query_row("SELECT text FROM seal", [], |row| row.get(0)).optional()
+    }
+
+    pub(crate) fn set_seal(&self, text: &str) -> Result<(), rusqlite::Error> {
+        let transaction = self.0.unchecked_transaction()?;
+        transaction.execute("DELETE FROM seal", [])?;
+        transaction.execute("INSERT INTO seal VALUES (?1)", params![text])?;
+        transaction.commit()
+    }
+
+    /// Keys with an entry that names this blob.
+    pub(crate) fn keys(&self, digest: &Digest) -> Result<Vec<String>, rusqlite::Error> {
+        self.0
+            .prepare_cached("SELECT DISTINCT key FROM entry WHERE digest = ?1 LIMIT 1000")?
+            .query_map(params![digest.as_bytes()], |row| row.get(0))?
+            .collect()
     }
 
     pub(crate) fn sums(&self, digest: &Digest) -> Result<Option<Sums>, rusqlite::Error> {
@@ -156,6 +201,19 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
     Ok(())
 }
 
+fn make_tables(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.execute_batch(SCHEMA)?;
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
+/// The names and definitions of everything in a database.
+fn tables(connection: &Connection) -> Result<Vec<(String, Option<String>)>, rusqlite::Error> {
+    connection
+        .prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 fn digest_column(row: &rusqlite::Row<'_>) -> Result<Digest, rusqlite::Error> {
     row.get(0).map(Digest::from_bytes)
 }
@@ -165,10 +223,10 @@ fn lower_bound(after: Option<&Digest>) -> &[u8] {
     after.map_or(&[], |digest| digest.as_bytes().as_slice())
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
-/// `walk` is the number of walks over the archive begun when it was last seen.
+/// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last orderly stop.
 const SCHEMA: &str = "
 BEGIN;
 CREATE TABLE blob (
@@ -192,6 +250,7 @@ CREATE TABLE entry (
   PRIMARY KEY (key, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_digest ON entry (digest);
+CREATE TABLE seal (text TEXT NOT NULL) STRICT;
 CREATE TABLE walk (number INTEGER NOT NULL) STRICT;
 INSERT INTO walk VALUES (0);
 COMMIT;

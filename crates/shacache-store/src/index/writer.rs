@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::database::Database;
+use super::database::{Database, Opened};
 use super::{Change, State, is_damage};
 use crate::error::{Chain, Fault, StoreError};
+use crate::scan;
+use crate::seal::Seal;
 
 /// What the thread is asked for, in order.
 #[derive(Debug)]
@@ -21,12 +23,17 @@ pub(crate) enum Message {
     Change(Change),
     Clear,
     Flush(oneshot::Sender<()>),
+    /// A flush whose outcome survives a power cut.
+    Sync(oneshot::Sender<()>),
     /// A read failed: the file may have vanished, or is `damaged`.
     ReadFailed {
         damaged: bool,
     },
     /// The last one: the answer says whether the file is in place and whole.
-    Close(oneshot::Sender<bool>),
+    Close {
+        seal: Seal,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// The thread's state.
@@ -40,12 +47,25 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the file or makes it anew; says whether it is new.
-    pub(crate) fn open(path: &Path, state: Arc<State>) -> Result<(Self, bool), StoreError> {
+    /// Opens the file or makes it anew; says whether it was left with this seal.
+    pub(crate) fn open(
+        path: &Path,
+        seal: Option<&Seal>,
+        state: Arc<State>,
+    ) -> Result<(Self, bool), StoreError> {
+        if scan::status(path)?.is_some_and(|found| !found.is_file()) {
+            let not_a_file = std::io::Error::other("it is not a file");
+            return Err(Fault::new("open", path, not_a_file).into());
+        }
         let (database, is_new) = match Database::open_to_write(path) {
-            Ok(Some(opened)) => opened,
-            Ok(None) => {
-                tracing::warn!(path = %path.display(), "the index has another version: made anew");
+            Ok(Opened::There(database)) => (database, false),
+            Ok(Opened::New(database)) => (database, true),
+            Ok(Opened::Foreign { version }) => {
+                tracing::warn!(
+                    path = %path.display(),
+                    version,
+                    "the index is of another version: made anew"
+                );
                 (make_anew(path)?, true)
             }
             Err(error) if is_damage(&error) => {
@@ -55,7 +75,11 @@ impl Writer {
             Err(error) => return Err(error.into()),
         };
         let file = identity(path)?;
-        Ok((Self { path: path.to_owned(), database, file, state }, is_new))
+        let is_sealed = match seal {
+            Some(seal) if !is_new => database.seal()?.is_some_and(|text| text == seal.to_string()),
+            Some(_) | None => false,
+        };
+        Ok((Self { path: path.to_owned(), database, file, state }, is_sealed))
     }
 
     /// Works until told to close.
@@ -76,11 +100,18 @@ impl Writer {
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                     }
+                    Message::Sync(reply) => {
+                        self.write(&mut batch);
+                        let synced = self.database.sync();
+                        self.judge(synced);
+                        // Whoever asked may have gone.
+                        let _ = reply.send(());
+                    }
                     Message::ReadFailed { damaged: true } => self.replace("a read found damage"),
                     Message::ReadFailed { damaged: false } => self.replace_if_vanished(),
-                    Message::Close(reply) => {
+                    Message::Close { seal, reply } => {
                         self.write(&mut batch);
-                        self.close(reply);
+                        self.close(&seal, reply);
                         return;
                     }
                 }
@@ -108,8 +139,9 @@ impl Writer {
         self.judge(cleared);
     }
 
-    fn close(self, reply: oneshot::Sender<bool>) {
-        let checkpoint = self.database.checkpoint();
+    fn close(self, seal: &Seal, reply: oneshot::Sender<bool>) {
+        let sealed = self.database.set_seal(&seal.to_string());
+        let checkpoint = sealed.and_then(|()| self.database.checkpoint());
         if let Err(error) = &checkpoint {
             tracing::warn!(%error, "the index was not closed orderly");
         }
@@ -170,9 +202,9 @@ fn make_anew(path: &Path) -> Result<Database, StoreError> {
         crate::durable::make_folder(folder)?;
     }
     match Database::open_to_write(path)? {
-        Some((database, _)) => Ok(database),
+        Opened::New(database) | Opened::There(database) => Ok(database),
         // A file made a moment ago has the version that it was made with.
-        None => Err(StoreError::Index(rusqlite::Error::InvalidQuery)),
+        Opened::Foreign { .. } => Err(StoreError::Index(rusqlite::Error::InvalidQuery)),
     }
 }
 

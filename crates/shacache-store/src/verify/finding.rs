@@ -34,13 +34,19 @@ pub enum Code {
     NotAFile,
     /// The file cannot be read.
     Unreadable,
-    /// The file's owner may not read it.
+    /// The owner of a file may not read it, or that of a folder not use it.
     WrongMode,
     /// Something that the format does not know.
     Stray,
+    /// A blob is gone that was here: the index lists it.
+    BlobLost,
+    /// The file that says which long key a folder is of is missing or wrong.
+    KeyDamaged,
+    /// The archive's VERSION is missing or says something else.
+    VersionWrong,
     /// An entry names a blob that is not there. Not damage: entries may come first.
     BlobMissing,
-    /// The index had wrong checksums for a blob. Not damage: they are made anew.
+    /// The index had wrong checksums for a blob, or is damaged. Not damage: it is made anew.
     IndexWrong,
 }
 
@@ -57,6 +63,9 @@ impl Code {
             Self::Unreadable => "unreadable",
             Self::WrongMode => "wrong-mode",
             Self::Stray => "stray",
+            Self::BlobLost => "blob-lost",
+            Self::KeyDamaged => "key-damaged",
+            Self::VersionWrong => "version-wrong",
             Self::BlobMissing => "blob-missing",
             Self::IndexWrong => "index-wrong",
         }
@@ -74,7 +83,10 @@ impl Code {
             | Self::NotAFile
             | Self::Unreadable
             | Self::WrongMode
-            | Self::Stray => true,
+            | Self::Stray
+            | Self::BlobLost
+            | Self::KeyDamaged
+            | Self::VersionWrong => true,
         }
     }
 }
@@ -95,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_code_is_spelled_the_same_for_people_and_for_scripts() {
-        for code in [Code::BlobDamaged, Code::NotAFile, Code::Stray, Code::IndexWrong] {
+        for code in [Code::BlobDamaged, Code::NotAFile, Code::VersionWrong, Code::IndexWrong] {
             let json = serde_json::to_string(&code).expect("a name");
             assert_eq!(json, format!("\"{}\"", code.as_str()));
         }

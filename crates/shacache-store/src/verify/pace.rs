@@ -15,13 +15,30 @@ impl Pace {
         Self { bytes_per_second, begun: Instant::now(), read_bytes: 0 }
     }
 
+    /// Pauses after `bytes` more were read, however long the rate demands; `false` as soon as
+    /// `go_on` says so. Blocking.
+    pub(crate) fn keep(&mut self, bytes: u64, mut go_on: impl FnMut() -> bool) -> bool {
+        let (begun, pause) = (Instant::now(), self.pause_after(bytes));
+        loop {
+            if !go_on() {
+                return false;
+            }
+            let left = pause.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(GLANCE));
+        }
+    }
+
     /// How long to pause after `bytes` more were read.
-    pub(crate) fn pause_after(&mut self, bytes: u64) -> Duration {
+    fn pause_after(&mut self, bytes: u64) -> Duration {
         let Some(rate) = self.bytes_per_second else {
             return Duration::ZERO;
         };
         self.read_bytes += bytes;
-        let due = Duration::from_secs_f64(self.read_bytes as f64 / rate.max(1) as f64);
+        let due = Duration::try_from_secs_f64(self.read_bytes as f64 / rate.max(1) as f64)
+            .unwrap_or(Duration::MAX);
         let pause = due.saturating_sub(self.begun.elapsed());
         if pause.is_zero() {
             // Idle time is not saved up for a burst.
@@ -32,9 +49,25 @@ impl Pace {
     }
 }
 
+/// How often a pause is asked whether it goes on.
+const GLANCE: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_of_years_ends_at_once_when_nobody_wants_it() {
+        let mut pace = Pace::new(Some(1));
+        let mut asked = 0;
+        let begun = Instant::now();
+        let kept = pace.keep(u64::MAX, || {
+            asked += 1;
+            asked < 3
+        });
+        assert!(!kept && begun.elapsed() < Duration::from_secs(5));
+        assert!(Pace::new(Some(1000)).keep(10, || true));
+    }
 
     #[test]
     fn a_pause_is_as_long_as_the_rate_demands() {

@@ -1,17 +1,20 @@
 //! The walk over the archive's folders. Owns which names may stand where, and what happens to
 //! those that may not.
 
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use shacache_core::digest::Digest;
+use shacache_core::key::KeyFileName;
 
 use super::finding::{Code, Finding};
-use super::pace::Pace;
-use super::{Report, reading, shown};
+use super::{Course, Interruption, Report, reading, shown};
 use crate::blob::{BlobStore, Checked};
 use crate::error::{Chain, Fault, StoreError};
-use crate::layout::{Layout, digest_of_path};
+use crate::index::Index;
+use crate::layout::{FORMAT, Layout, RecordName, digest_of_path};
 use crate::publisher::Publisher;
 use crate::scan::{self, Content};
 use crate::timestamp::Timestamp;
@@ -23,8 +26,9 @@ mod unclaimed;
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
     pub(super) layout: &'a Layout,
-    pub(super) publisher: &'a Arc<Publisher>,
+    pub(super) publisher: &'a Publisher,
     pub(super) blobs: &'a BlobStore,
+    pub(super) index: &'a Index,
     /// The name of this check's folder in quarantine; `None` when nothing is to be moved.
     pub(super) quarantine: Option<Timestamp>,
 }
@@ -38,23 +42,47 @@ pub(super) struct Item {
 }
 
 impl Tree<'_> {
+    /// Checks the index's file; what is in it is compared with the archive as that is read.
+    pub(super) async fn check_index(&self, report: &mut Report) -> Result<(), Interruption> {
+        let damage = match self.index.damage(self.quarantine.is_some()).await {
+            Err(StoreError::Closed) => return Err(StoreError::Closed.into()),
+            Err(error) => Some(Chain(&error).to_string()),
+            Ok(damage) => damage,
+        };
+        if let Some(damage) = damage {
+            let path = self.layout.database();
+            report.add(self.finding(Code::IndexWrong, &path, &damage, None));
+        }
+        Ok(())
+    }
+
     /// Checks the folders above the fan-out.
-    pub(super) async fn check_top(&self, report: &mut Report) -> Result<(), StoreError> {
-        for item in self.items(self.layout.archive(), report).await? {
-            match item.name.as_str() {
-                "VERSION" => {}
-                "blobs" | "entries" => self.check_fan_outs(&item, report).await?,
-                "tombstones" => {
-                    for item in self.items(item.path, report).await? {
-                        match item.name.as_str() {
-                            "blobs" | "entries" => self.check_fan_outs(&item, report).await?,
-                            _ => self.stray(&item, report).await,
+    pub(super) async fn check_top(&self, report: &mut Report) -> Result<(), Interruption> {
+        let mut has_version = None;
+        for item in self.items(self.layout.archive(), report)? {
+            match (item.name.as_str(), item.metadata.is_dir()) {
+                ("VERSION", _) => has_version = Some(self.check_version(&item, report)),
+                ("blobs" | "entries", true) => self.check_fan_outs(&item, report)?,
+                ("tombstones", true) => {
+                    for item in self.items(item.path, report)? {
+                        match (item.name.as_str(), item.metadata.is_dir()) {
+                            ("blobs" | "entries", true) => {
+                                self.check_fan_outs(&item, report)?;
+                            }
+                            _ => self.stray(&item, report),
                         }
                     }
                 }
-                "holds" | "audit" => {}
-                _ => self.stray(&item, report).await,
+                ("holds" | "audit", true) => {}
+                _ => self.stray(&item, report),
             }
+        }
+        if has_version.is_none() {
+            let path = self.layout.version();
+            report.add(self.finding(Code::VersionWrong, &path, "missing", None));
+        }
+        if has_version != Some(true) && self.quarantine.is_some() {
+            self.restore_version(report).await;
         }
         Ok(())
     }
@@ -63,40 +91,86 @@ impl Tree<'_> {
     pub(super) async fn check_unit(
         &self,
         unit: u8,
-        pace: &mut Pace,
+        course: &mut Course<'_>,
         report: &mut Report,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let fan_out = format!("{unit:02x}");
-        for folder in self.items(self.layout.blobs().join(&fan_out), report).await? {
-            if !is_fan_out(&folder) {
-                self.stray(&folder, report).await;
-                continue;
-            }
-            for item in self.items(folder.path, report).await? {
-                self.check_blob(item, pace, report).await?;
+        for folder in self.folders(self.layout.blobs().join(&fan_out), is_fan_out, report)? {
+            for item in self.items(folder, report)? {
+                self.check_blob(item, course, report).await?;
             }
         }
-        for folder in self.items(self.layout.entries().join(&fan_out), report).await? {
-            self.check_key(folder, report).await?;
+        self.check_listed(unit, course, report).await?;
+        for folder in self.items_below(self.layout.entries().join(&fan_out), report)? {
+            self.check_key(folder, course, report).await?;
         }
-        for folder in self.items(self.layout.blob_tombstones().join(&fan_out), report).await? {
-            for item in self.items(folder.path, report).await? {
-                self.check_tombstone(&item, report).await;
+        let banned = self.layout.blob_tombstones().join(&fan_out);
+        for folder in self.folders(banned, is_fan_out, report)? {
+            for item in self.items(folder, report)? {
+                let is_ours = digest_of_path(&item.path.with_extension("")).is_some();
+                self.check_tombstone(&item, is_ours, course, report).await?;
             }
         }
-        for folder in self.items(self.layout.entry_tombstones().join(&fan_out), report).await? {
-            for item in self.items(folder.path, report).await? {
-                self.check_tombstone(&item, report).await;
+        let hidden = self.layout.entry_tombstones().join(&fan_out);
+        let is_key = |item: &Item| item.metadata.is_dir() && is_key_name(&item.path);
+        for folder in self.folders(hidden, is_key, report)? {
+            for item in self.items(folder, report)? {
+                let is_ours = RecordName::parse(&item.name).is_some();
+                self.check_tombstone(&item, is_ours, course, report).await?;
             }
         }
         report.units += 1;
         Ok(())
     }
 
-    async fn check_fan_outs(&self, folder: &Item, report: &mut Report) -> Result<(), StoreError> {
-        for item in self.items(folder.path.clone(), report).await? {
-            if !is_fan_out(&item) {
-                self.stray(&item, report).await;
+    fn check_fan_outs(&self, folder: &Item, report: &mut Report) -> Result<(), Interruption> {
+        self.folders(folder.path.clone(), is_fan_out, report).map(drop)
+    }
+
+    /// Whether the file says what it has to; moves it away otherwise.
+    fn check_version(&self, item: &Item, report: &mut Report) -> bool {
+        match reading(|| is_version(&item.path)) {
+            Ok(true) => true,
+            Ok(false) => {
+                let is_wrong = |path: &Path| is_version(path).map(|is_right| !is_right);
+                self.displace(Code::VersionWrong, item, "not 1", is_wrong, report);
+                false
+            }
+            Err(error) => {
+                self.unreadable(&item.path, &error, report);
+                true
+            }
+        }
+    }
+
+    /// The store was opened as one of this format: another process took the file away since.
+    async fn restore_version(&self, report: &mut Report) {
+        let path = self.layout.version();
+        let made = self.publisher.publish(format!("{FORMAT}\n").into(), path.clone()).await;
+        if let Err(error) = made {
+            self.unreadable(&path, &error, report);
+        }
+    }
+
+    /// Checks that nothing is gone that the index lists.
+    async fn check_listed(
+        &self,
+        unit: u8,
+        course: &mut Course<'_>,
+        report: &mut Report,
+    ) -> Result<(), Interruption> {
+        let lost = match self.blobs.lost(unit).await {
+            // An index that cannot be read lists nothing, and was reported before.
+            Err(StoreError::Index(_)) => return Ok(()),
+            lost => lost?,
+        };
+        for digest in lost {
+            course.advance(0, report)?;
+            let path = self.layout.blob(&digest);
+            let detail = "the index lists it, and it is not there";
+            report.add(self.finding(Code::BlobLost, &path, detail, None));
+            if self.quarantine.is_some() {
+                self.blobs.forget_lost(&digest).await;
             }
         }
         Ok(())
@@ -105,23 +179,25 @@ impl Tree<'_> {
     async fn check_blob(
         &self,
         item: Item,
-        pace: &mut Pace,
+        course: &mut Course<'_>,
         report: &mut Report,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         let Some(digest) = digest_of_path(&item.path) else {
-            let code = if item.name.parse::<shacache_core::digest::Digest>().is_ok() {
-                Code::Misplaced
-            } else {
-                Code::Stray
-            };
+            let code =
+                if item.name.parse::<Digest>().is_ok() { Code::Misplaced } else { Code::Stray };
             let detail = "no blob belongs under this name";
-            self.displace(code, &item, detail, |_| Ok(true), report).await;
+            self.displace(code, &item, detail, |_| Ok(true), report);
             return Ok(());
         };
-        if !self.check_file(&item, report).await {
+        if !self.check_file(&item, report) {
+            if self.quarantine.is_some() && self.blobs.is_gone(&digest).await? {
+                self.blobs.forget(&digest).await;
+            }
             return Ok(());
         }
-        match self.blobs.check(&digest, pace, self.quarantine.is_some()).await {
+        let quarantines = self.quarantine.is_some();
+        let paced = |bytes| course.paced(bytes, report);
+        match self.blobs.check(&digest, quarantines, paced).await {
             Ok(Checked::Whole { size, index_was_wrong }) => {
                 report.blobs += 1;
                 report.bytes += size;
@@ -133,72 +209,89 @@ impl Tree<'_> {
                 let detail = "the bytes have another digest";
                 report.add(self.finding(Code::BlobDamaged, &item.path, detail, quarantine));
             }
+            Ok(Checked::Unknown) => return Err(course.interruption()),
             // Collected or replaced since its name was read.
             Ok(Checked::Absent) => {}
-            Err(StoreError::Closed) => return Err(StoreError::Closed),
+            Err(StoreError::Closed) => return Err(StoreError::Closed.into()),
             Err(error) => self.unreadable(&item.path, &error, report),
         }
         Ok(())
     }
 
-    async fn check_tombstone(&self, item: &Item, report: &mut Report) {
-        if !self.check_file(item, report).await {
-            return;
+    async fn check_tombstone(
+        &self,
+        item: &Item,
+        is_ours: bool,
+        course: &mut Course<'_>,
+        report: &mut Report,
+    ) -> Result<(), Interruption> {
+        if !is_ours {
+            self.stray(item, report);
+            return Ok(());
         }
-        let path = item.path.clone();
-        match reading(move || tombstone_damage(&path)).await {
+        if !self.check_file(item, report) {
+            return Ok(());
+        }
+        course.advance(item.metadata.len(), report)?;
+        match reading(|| tombstone_damage(&item.path)) {
             Ok(None) => {}
             Ok(Some(detail)) => {
                 let is_wrong = |path: &Path| Ok(tombstone_damage(path)?.is_some());
-                self.displace(Code::TombstoneDamaged, item, &detail, is_wrong, report).await;
+                self.displace(Code::TombstoneDamaged, item, &detail, is_wrong, report);
             }
             Err(error) => self.unreadable(&item.path, &error, report),
         }
+        Ok(())
     }
 
     /// Whether it is a file that its owner may read; a mode that forbids that is mended.
-    async fn check_file(&self, item: &Item, report: &mut Report) -> bool {
+    fn check_file(&self, item: &Item, report: &mut Report) -> bool {
         if !item.metadata.is_file() {
             let is_wrong =
                 |path: &Path| Ok(scan::status(path)?.is_some_and(|found| !found.is_file()));
-            self.displace(Code::NotAFile, item, "not a file", is_wrong, report).await;
+            self.displace(Code::NotAFile, item, "not a file", is_wrong, report);
             return false;
         }
-        let mode = item.metadata.permissions().mode();
-        if mode & OWNER_READS == 0 {
-            let detail = format!("mode {:04o}", mode & 0o7777);
-            report.add(self.finding(Code::WrongMode, &item.path, &detail, None));
-            if self.quarantine.is_some() {
-                let path = item.path.clone();
-                let readable = fs::Permissions::from_mode(FILE_MODE);
-                let mended = reading(move || {
-                    fs::set_permissions(&path, readable).map_err(Fault::at("chmod", &path))
-                });
-                if let Err(error) = mended.await {
-                    tracing::error!(error = %Chain(&error), "a mode stays wrong");
-                }
-            }
-        }
+        self.check_mode(item, OWNER_READS, FILE_MODE, report);
         true
     }
 
+    /// Mends a mode that keeps the owner out.
+    fn check_mode(&self, item: &Item, needed: u32, good: u32, report: &mut Report) {
+        let mode = item.metadata.permissions().mode();
+        if mode & needed == needed {
+            return;
+        }
+        let detail = format!("mode {:04o}", mode & 0o7777);
+        report.add(self.finding(Code::WrongMode, &item.path, &detail, None));
+        if self.quarantine.is_some() {
+            let good = fs::Permissions::from_mode(good);
+            let mended = reading(|| {
+                fs::set_permissions(&item.path, good).map_err(Fault::at("chmod", &item.path))
+            });
+            if let Err(error) = mended {
+                tracing::error!(error = %Chain(&error), "a mode stays wrong");
+            }
+        }
+    }
+
     /// For what stands where only folders may, or under a name that the format does not know.
-    async fn stray(&self, item: &Item, report: &mut Report) {
+    fn stray(&self, item: &Item, report: &mut Report) {
         let was_folder = item.metadata.is_dir();
         let is_wrong = move |path: &Path| {
             Ok(scan::status(path)?.is_some_and(|found| found.is_dir() == was_folder))
         };
-        self.displace(Code::Stray, item, "the format knows no such name", is_wrong, report).await;
+        self.displace(Code::Stray, item, "the format knows no such name", is_wrong, report);
     }
 
     /// Reports something and moves it to quarantine, if `is_wrong` says again that it has to go:
     /// what was put in its place meanwhile stays, and is no finding.
-    async fn displace(
+    fn displace(
         &self,
         code: Code,
         item: &Item,
         detail: &str,
-        is_wrong: impl FnOnce(&Path) -> Result<bool, Fault> + Send + 'static,
+        is_wrong: impl FnOnce(&Path) -> Result<bool, Fault>,
         report: &mut Report,
     ) {
         let Some(check) = self.quarantine else {
@@ -206,9 +299,8 @@ impl Tree<'_> {
             return;
         };
         let place = self.layout.quarantined_item(&item.path, check);
-        let (publisher, from, to) = (Arc::clone(self.publisher), item.path.clone(), place.clone());
-        let moved = reading(move || publisher.move_away(&from, &to, || is_wrong(&from))).await;
-        match moved {
+        let from = &item.path;
+        match reading(|| self.publisher.move_away(from, &place, || is_wrong(from))) {
             Ok(true) => report.add(self.finding(code, &item.path, detail, Some(place))),
             Ok(false) => tracing::info!(path = %item.path.display(), "replaced while it was read"),
             Err(error) => {
@@ -232,12 +324,38 @@ impl Tree<'_> {
         }
     }
 
+    /// The folders in a folder that belong there; whatever else is there is a stray.
+    fn folders(
+        &self,
+        folder: PathBuf,
+        belongs: impl Fn(&Item) -> bool,
+        report: &mut Report,
+    ) -> Result<Vec<PathBuf>, Interruption> {
+        let mut folders = Vec::new();
+        for item in self.items_below(folder, report)? {
+            if belongs(&item) {
+                self.check_mode(&item, OWNER_LISTS, FOLDER_MODE, report);
+                folders.push(item.path);
+            } else {
+                self.stray(&item, report);
+            }
+        }
+        Ok(folders)
+    }
+
+    /// As [`Self::items`], but nothing of what is behind a link, which is a stray of its own.
+    fn items_below(&self, folder: PathBuf, report: &mut Report) -> Result<Vec<Item>, Interruption> {
+        match reading(|| scan::status(&folder))? {
+            Some(found) if found.is_dir() => self.items(folder, report),
+            Some(_) | None => Ok(Vec::new()),
+        }
+    }
+
     /// What is in a folder, in the order of names; nothing if it is no folder. One that cannot be
     /// listed is a finding, and the check goes on beside it.
-    async fn items(&self, folder: PathBuf, report: &mut Report) -> Result<Vec<Item>, StoreError> {
-        let listed = folder.clone();
-        match reading(move || list(&listed)).await {
-            Err(StoreError::Closed) => Err(StoreError::Closed),
+    fn items(&self, folder: PathBuf, report: &mut Report) -> Result<Vec<Item>, Interruption> {
+        match reading(|| list(&folder)) {
+            Err(StoreError::Closed) => Err(StoreError::Closed.into()),
             Err(error) => {
                 self.unreadable(&folder, &error, report);
                 Ok(Vec::new())
@@ -245,6 +363,12 @@ impl Tree<'_> {
             Ok(items) => Ok(items),
         }
     }
+}
+
+/// Whether the file says which format this is.
+fn is_version(path: &Path) -> Result<bool, Fault> {
+    let right = format!("{FORMAT}\n");
+    Ok(scan::content(path, right.len() as u64 + 1)? == Content::Bytes(right.into()))
 }
 
 /// What is wrong with a tombstone that is there.
@@ -273,6 +397,16 @@ fn list(folder: &Path) -> Result<Vec<Item>, Fault> {
     Ok(items)
 }
 
+/// Whether a key's tombstones may be in a folder of this path. Nothing says which long key it is.
+fn is_key_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let fan_out = path.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+    match KeyFileName::decode(name) {
+        Some(key) => Some(key.file_name().fan_out()) == fan_out,
+        None => fan_out.is_some() && fan_out == KeyFileName::fan_out_of_digest(name),
+    }
+}
+
 /// Whether it is a folder named by two lower-case hex digits.
 fn is_fan_out(item: &Item) -> bool {
     let digits = item.name.as_bytes();
@@ -283,5 +417,7 @@ fn is_fan_out(item: &Item) -> bool {
 
 const OWNER_READS: u32 = 0o400;
 const FILE_MODE: u32 = 0o640;
+const OWNER_LISTS: u32 = 0o500;
+const FOLDER_MODE: u32 = 0o750;
 /// More than a tombstone of ours has, whoever gave the reason.
 const TOMBSTONE_LIMIT_BYTES: u64 = 16 << 20;

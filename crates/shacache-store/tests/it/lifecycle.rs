@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use shacache_core::digest::Digest;
-use shacache_store::error::StoreError;
+use shacache_store::error::{Chain, StoreError};
 use shacache_store::tombstone::Deletion;
 use shacache_store::verify::{Subset, VerifyOptions};
-use shacache_store::{Health, Reindexed};
+use shacache_store::{Health, Reindexed, Store, StoreOptions, UnclaimedLimits};
 
 use crate::subject::{Between, Subject, entry, key, some_bytes};
 
@@ -126,6 +128,96 @@ async fn the_marker_is_there_exactly_after_an_orderly_stop() {
 }
 
 #[tokio::test]
+async fn only_an_archive_is_opened_where_one_has_to_be() {
+    let parent = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::write(parent.path().join("file"), "text").expect("written");
+    for name in ["", "missing", "file"] {
+        let data = parent.path().join(name);
+        let refused = Store::open_existing(&options(&data));
+        let refused = refused.expect_err("no archive").to_string();
+        let expected = format!("{} is no data folder: there is no archive in it", data.display());
+        assert_eq!(refused, expected);
+    }
+    assert_eq!(fs::read_dir(parent.path()).expect("listed").count(), 1, "nothing was made");
+    let mut subject = Subject::new(Between::Nothing);
+    subject.upload(b"some bytes").await.expect("stored");
+    subject.close().await;
+    // An archive alone is enough; one that lost its version is told so.
+    let data = parent.path().join("restored");
+    fs::create_dir(&data).expect("made");
+    fs::rename(subject.data().join("archive"), data.join("archive")).expect("moved");
+    let options = options(&data);
+    let store = Store::open_existing(&options).expect("opened");
+    store.close().await.expect("closed");
+    fs::remove_file(options.data.join("archive/VERSION")).expect("removed");
+    let refused = Store::open_existing(&options);
+    assert!(matches!(refused, Err(StoreError::Format { .. })), "{refused:?}");
+}
+
+fn options(data: &Path) -> StoreOptions {
+    StoreOptions { data: data.to_owned(), unclaimed: UnclaimedLimits::default() }
+}
+
+/// Copies a folder with all that is in it, as a backup does.
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-a").args([from, to]).status().expect("cp");
+    assert!(done.success());
+}
+
+/// Neither half of the data folder may come from elsewhere without being compared with the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_from_a_backup_is_not_believed() {
+    for restored in ["index", "archive"] {
+        let mut subject = Subject::new(Between::Nothing);
+        subject.upload(b"before the backup").await.expect("stored");
+        index_complete(&subject, 1).await;
+        subject.close().await;
+        let (folder, backup) = (subject.data().join(restored), subject.data().join("backup"));
+        copy(&folder, &backup);
+        subject.open();
+        assert!(subject.store().is_indexed(), "an orderly stop is believed");
+        subject.upload(b"after the backup").await.expect("stored");
+        index_complete(&subject, 2).await;
+        subject.close().await;
+        fs::rename(&folder, subject.data().join("newer")).expect("moved");
+        copy(&backup, &folder);
+        assert!(subject.data().join("index/clean").exists());
+        // Untended, it stays as it was found.
+        let store = subject.try_open().expect("opened");
+        subject.adopt(store);
+        assert!(!subject.store().is_indexed(), "{restored}");
+        subject.close().await;
+        subject.open();
+        let there = if restored == "index" { 2 } else { 1 };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !subject.store().is_indexed() {
+            assert!(Instant::now() < deadline, "compared");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // What the newer index alone knows is told by the next check.
+        subject.store().reindex().await.expect("reindexed");
+        assert_eq!(subject.store().totals().await.expect("read").blobs, there, "{restored}");
+        subject.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_seal_without_its_other_half_is_not_believed() {
+    for lost in ["state/clean", "index/clean"] {
+        let mut subject = Subject::new(Between::Nothing);
+        index_complete(&subject, 0).await;
+        subject.close().await;
+        fs::remove_file(subject.data().join(lost)).expect("removed");
+        let store = subject.try_open().expect("opened");
+        subject.adopt(store);
+        assert!(!subject.store().is_indexed(), "{lost}");
+        assert!(!subject.data().join("state/clean").exists());
+        assert!(!subject.data().join("index/clean").exists());
+        subject.close().await;
+    }
+}
+
+#[tokio::test]
 async fn leftovers_in_tmp_are_removed_at_start() {
     let mut subject = Subject::new(Between::Nothing);
     subject.close().await;
@@ -141,11 +233,7 @@ async fn leftovers_in_tmp_are_removed_at_start() {
 async fn the_data_folder_is_for_its_owner() {
     let parent = tempfile::tempdir().expect("a temporary folder can be made");
     let data = parent.path().join("new");
-    let options = shacache_store::StoreOptions {
-        data: data.clone(),
-        unclaimed: shacache_store::UnclaimedLimits::default(),
-    };
-    let store = shacache_store::Store::open(&options).expect("opened");
+    let store = Store::open(&options(&data)).expect("opened");
     let mode = fs::metadata(&data).expect("made").permissions().mode();
     assert_eq!(mode & 0o7777, 0o750);
     store.close().await.expect("closed");
@@ -179,7 +267,7 @@ async fn a_reindex_counts_what_is_there() {
         let entry = entry(&Digest::of(b""), "x");
         subject.store().directory().append(key, entry).await.expect("added");
     }
-    let expected = Reindexed { blobs: 3, bytes: 300_000, damaged: 0, entries: 3 };
+    let expected = Reindexed { blobs: 3, bytes: 300_000, damaged: 0, entries: 3, lost: 0 };
     assert_eq!(subject.store().reindex().await.expect("reindexed"), expected);
     subject.remove_index();
     assert_eq!(subject.store().reindex().await.expect("reindexed"), expected);
@@ -202,6 +290,42 @@ async fn a_damaged_index_is_made_anew() {
         index_complete(&subject, 1).await;
         subject.close().await;
     }
+}
+
+/// Of an older version, of a newer one, of this one but of another shape.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_another_version_is_made_anew() {
+    let mut subject = Subject::new(Between::Nothing);
+    let digest = *subject.upload(&some_bytes(1, 300_000)).await.expect("stored").digest();
+    index_complete(&subject, 1).await;
+    subject.close().await;
+    let changes = [
+        "PRAGMA user_version = 1",
+        "PRAGMA user_version = 99",
+        "ALTER TABLE blob RENAME COLUMN sums TO crcs",
+        "DROP TABLE entry",
+    ];
+    for change in changes {
+        let database = rusqlite::Connection::open(subject.data().join("index/index.sqlite"));
+        database.expect("opened").execute_batch(change).expect(change);
+        subject.open();
+        assert!(subject.download(&digest).await.expect("read").is_some(), "served at once");
+        index_complete(&subject, 1).await;
+        subject.close().await;
+        assert!(subject.data().join("index/clean").exists(), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_in_the_indexs_place_is_refused_in_one_line() {
+    let mut subject = Subject::new(Between::Nothing);
+    subject.close().await;
+    let path = subject.data().join("index/index.sqlite");
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("made");
+    let refused = subject.try_open().expect_err("a folder");
+    let expected = format!("open {}: it is not a file", path.display());
+    assert_eq!(Chain(&refused).to_string(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,10 @@ use std::path::Path;
 use shacache_core::entry::SignedEntry;
 
 use super::super::finding::Code;
-use super::super::{Report, reading};
-use super::{Item, Tree};
-use crate::directory::folder::{key_of, read_entry};
-use crate::error::StoreError;
+use super::super::{Course, Interruption, Report, reading};
+use super::{FOLDER_MODE, Item, OWNER_LISTS, Tree};
+use crate::directory::folder::{self, Whose, read_entry};
+use crate::directory::key_file;
 use crate::layout::{KEY_FILE, RecordName};
 
 impl Tree<'_> {
@@ -16,20 +16,24 @@ impl Tree<'_> {
     pub(super) async fn check_key(
         &self,
         folder: Item,
+        course: &mut Course<'_>,
         report: &mut Report,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Interruption> {
         if !folder.metadata.is_dir() {
-            self.stray(&folder, report).await;
+            self.stray(&folder, report);
             return Ok(());
         }
-        let (layout, path) = (self.layout.clone(), folder.path.clone());
-        let key = match reading(move || key_of(&layout, &path)).await {
-            Ok(Some(key)) => key,
-            Ok(None) => {
-                let layout = self.layout.clone();
-                let is_wrong = move |path: &Path| Ok(key_of(&layout, path)?.is_none());
+        self.check_mode(&folder, OWNER_LISTS, FOLDER_MODE, report);
+        let is_long = match reading(|| folder::whose(self.layout, &folder.path)) {
+            Ok(Whose::Key(key)) => key.file_name().is_digest(),
+            Ok(Whose::LongKey) => {
+                self.check_key_file(&folder, report).await?;
+                true
+            }
+            Ok(Whose::Nobody) => {
+                let is_wrong = |path: &Path| Ok(folder::whose(self.layout, path)? == Whose::Nobody);
                 let detail = "no key gives this name";
-                self.displace(Code::Misplaced, &folder, detail, is_wrong, report).await;
+                self.displace(Code::Misplaced, &folder, detail, is_wrong, report);
                 return Ok(());
             }
             // Whose folder it is may be known the next time.
@@ -38,31 +42,57 @@ impl Tree<'_> {
                 return Ok(());
             }
         };
-        for item in self.items(folder.path, report).await? {
-            if item.name == KEY_FILE && key.file_name().is_digest() {
-                self.check_file(&item, report).await;
+        for item in self.items(folder.path, report)? {
+            if item.name == KEY_FILE && is_long {
+                self.check_file(&item, report);
             } else {
-                self.check_entry(item, report).await?;
+                self.check_entry(item, course, report).await?;
             }
         }
         Ok(())
     }
 
-    async fn check_entry(&self, item: Item, report: &mut Report) -> Result<(), StoreError> {
-        let Some(record) = RecordName::parse(&item.name) else {
-            self.stray(&item, report).await;
-            return Ok(());
-        };
-        if !self.check_file(&item, report).await {
+    /// Makes the file anew that says which long key this folder is of. Without it the entries are
+    /// listed all the same to whoever asks by the key, and so they stay where they are.
+    async fn check_key_file(&self, folder: &Item, report: &mut Report) -> Result<(), Interruption> {
+        let path = folder.path.join(KEY_FILE);
+        if !key_file::is_needed(&folder.path).await? {
             return Ok(());
         }
-        let path = item.path.clone();
-        match reading(move || read_entry(&path)).await {
+        let mut detail = "it does not say which key the folder is of";
+        if self.quarantine.is_some() {
+            let restored =
+                key_file::restore(self.layout, self.index, self.publisher, &folder.path).await;
+            match restored {
+                Ok(true) => detail = "it did not say which key the folder is of: made anew",
+                Ok(false) => {}
+                Err(error) => self.unreadable(&path, &error, report),
+            }
+        }
+        report.add(self.finding(Code::KeyDamaged, &path, detail, None));
+        Ok(())
+    }
+
+    async fn check_entry(
+        &self,
+        item: Item,
+        course: &mut Course<'_>,
+        report: &mut Report,
+    ) -> Result<(), Interruption> {
+        let Some(record) = RecordName::parse(&item.name) else {
+            self.stray(&item, report);
+            return Ok(());
+        };
+        if !self.check_file(&item, report) {
+            return Ok(());
+        }
+        course.advance(item.metadata.len(), report)?;
+        match reading(|| read_entry(&item.path)) {
             // Gone since its name was read.
             Ok(None) => {}
             Ok(Some(Ok(entry))) if *entry.id() == record.id => {
                 report.entries += 1;
-                if self.blobs.get(entry.digest()).await?.is_none() {
+                if self.blobs.is_gone(entry.digest()).await? {
                     let detail = format!("no blob {}", entry.digest());
                     report.add(self.finding(Code::BlobMissing, &item.path, &detail, None));
                 }
@@ -76,7 +106,7 @@ impl Tree<'_> {
                     let is_other = |entry: SignedEntry| *entry.id() != record.id;
                     Ok(read_entry(path)?.is_some_and(|entry| entry.map_or(true, is_other)))
                 };
-                self.displace(Code::EntryDamaged, &item, &detail, is_wrong, report).await;
+                self.displace(Code::EntryDamaged, &item, &detail, is_wrong, report);
             }
             Err(error) => self.unreadable(&item.path, &error, report),
         }
