@@ -56,9 +56,10 @@ class Authority:
             "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", self.certificate_file,
         )
 
-    def issue(self, name):
-        """A certificate for 127.0.0.1, which serves a client just as well."""
-        return Issued(self, name)
+    def issue(self, name, *, days=2):
+        """A certificate for 127.0.0.1, which serves a client just as well; -1 day for one that has
+        expired."""
+        return Issued(self, name, days)
 
     @staticmethod
     def _new_key(key_file, name):
@@ -68,7 +69,7 @@ class Authority:
 class Issued:
     """A key and its certificate."""
 
-    def __init__(self, authority, name):
+    def __init__(self, authority, name, days):
         self.key_file = authority.folder / f"{name}.key"
         self.certificate_file = authority.folder / f"{name}.crt"
         request = authority.folder / f"{name}.csr"
@@ -79,7 +80,7 @@ class Issued:
         )
         run("openssl", "req", *authority._new_key(self.key_file, name), "-out", request)
         run(
-            "openssl", "x509", "-req", "-days", "2", "-in", request, "-extfile", extensions,
+            "openssl", "x509", "-req", "-days", str(days), "-in", request, "-extfile", extensions,
             "-CA", authority.certificate_file, "-CAkey", authority.key_file, "-CAcreateserial",
             "-out", self.certificate_file,
         )

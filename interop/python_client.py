@@ -54,6 +54,15 @@ class PythonClient:
                 lines += [f"  {line}" for line in other.certificate.splitlines()]
         self.config_file.write_text("\n".join(lines) + "\n")
 
+    def speak_tls(self, authority, identity=None):
+        """Believes `authority` from now on, and shows `identity`, if any."""
+        with self.config_file.open("a") as file:
+            for service in ("shacache", "shadir"):
+                file.write(f"{service}-ca-file = {authority.certificate_file}\n")
+                if identity:
+                    file.write(f"{service}-cert-file = {identity.certificate_file}\n")
+                    file.write(f"{service}-key-file = {identity.key_file}\n")
+
     def upload(self, *arguments):
         run(ENVIRONMENT / "bin/networkcache-upload", "-c", self.config_file, *arguments)
 

@@ -21,11 +21,12 @@ class Shacached:
     """
 
     program = PROGRAM
+    listen = "127.0.0.1:0"
 
     def __init__(self, data, *, arguments=(), prefix=()):
         self.data = Path(data)
         self.command = [
-            *prefix, self.program, "serve", "--listen", "127.0.0.1:0", "--data", data, *arguments,
+            *prefix, self.program, "serve", "--listen", self.listen, "--data", data, *arguments,
         ]
         self.process = None
         self.log = []
@@ -49,7 +50,7 @@ class Shacached:
 
     @property
     def address(self):
-        host, port = self.base_url.removeprefix("http://").split(":")
+        host, port = self.base_url.partition("://")[2].split(":")
         return host, int(port)
 
     def start(self):
@@ -72,7 +73,7 @@ class Shacached:
         with stream:
             for line in stream:
                 self.log.append(line)
-                found = re.search(r"listening on (http://[\w.]+:\d+)", line)
+                found = re.search(r"listening on (https?://[\w.]+:\d+)", line)
                 if found and not listening.is_set():
                     self.base_url = found[1]
                     listening.set()

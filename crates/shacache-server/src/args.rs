@@ -81,7 +81,7 @@ pub(crate) struct Settings {
     /// /etc/shacache/server.toml, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen: IP:PORT or unix:/PATH. May be repeated.
+    /// Where to listen: IP:PORT, https://IP:PORT, unix:/PATH or systemd:NAME. May be repeated.
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<Address>,
     /// The data folder.

@@ -1,7 +1,9 @@
 //! The configuration as the server uses it: every value checked, none missing. Owns the one way
 //! from what a user wrote to [`Config`]; must not open anything that it names.
 
+use std::fs::Permissions;
 use std::num::NonZeroU64;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ mod raw;
 #[derive(Debug, Clone)]
 pub struct Config {
     listen: Vec<Address>,
+    unix_permissions: Option<Permissions>,
     data: PathBuf,
     tls: Option<TlsFiles>,
     mounts: Mounts,
@@ -38,6 +41,12 @@ impl Config {
     #[must_use]
     pub fn listen(&self) -> &[Address] {
         &self.listen
+    }
+
+    /// Those of Unix sockets; `None` leaves them to the umask.
+    #[must_use]
+    pub fn unix_permissions(&self) -> Option<&Permissions> {
+        self.unix_permissions.as_ref()
     }
 
     /// The data folder.
@@ -102,7 +111,7 @@ impl TryFrom<&RawConfig> for Config {
             return Err(SettingError::NoData);
         }
         let tls = tls(&raw.tls);
-        if tls.is_none() && listen.iter().any(|address| matches!(address, Address::Tls(_))) {
+        if tls.is_none() && listen.iter().any(Address::is_tls) {
             return Err(SettingError::NoCertificate);
         }
         let path = |key| move |text, cause| SettingError::MountPath { key, text, cause };
@@ -115,6 +124,7 @@ impl TryFrom<&RawConfig> for Config {
         )?;
         Ok(Self {
             listen,
+            unix_permissions: permissions(&raw.unix_mode)?,
             data: raw.data.clone(),
             tls,
             mounts,
@@ -163,6 +173,12 @@ pub enum SettingError {
     /// There is no address to listen at.
     #[error("the list is empty: a server listens somewhere")]
     ListenNowhere,
+    /// Permissions that no file has.
+    #[error("{text:?} is no file mode in octal, such as \"660\"")]
+    Mode {
+        /// As it was written.
+        text: String,
+    },
     /// There is no data folder.
     #[error("no folder is named; without HOME there is no default either")]
     NoData,
@@ -201,6 +217,7 @@ impl SettingError {
     fn keys(&self) -> &[&'static str] {
         match self {
             Self::Listen { .. } | Self::ListenNowhere => &["listen"],
+            Self::Mode { .. } => &["unix-mode"],
             Self::NoData => &["data"],
             Self::NoCertificate => &["listen"],
             Self::MountPath { key, .. } | Self::MountHost { key, .. } => std::slice::from_ref(key),
@@ -218,6 +235,16 @@ fn each<T: std::str::FromStr>(
 ) -> Result<Vec<T>, SettingError> {
     let read = |text: &String| text.parse().map_err(|cause| error(text.clone(), cause));
     texts.iter().map(read).collect()
+}
+
+fn permissions(text: &str) -> Result<Option<Permissions>, SettingError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(Some(Permissions::from_mode(mode))),
+        Ok(_) | Err(_) => Err(SettingError::Mode { text: text.to_owned() }),
+    }
 }
 
 fn tls(raw: &RawTls) -> Option<TlsFiles> {

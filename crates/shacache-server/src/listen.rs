@@ -13,6 +13,7 @@ mod certificate;
 mod connection;
 mod counters;
 mod exchange;
+mod inherited;
 mod limits;
 mod pace;
 mod peer;
@@ -27,6 +28,7 @@ pub use address::{Address, AddressError};
 pub use body::{BodyError, RequestBody};
 pub use certificate::ClientCertificate;
 pub use counters::Counters;
+pub use inherited::Inherited;
 pub use limits::{Limits, MinimumFlow};
 pub use peer::Peer;
 pub use socket::Listener;
@@ -111,9 +113,10 @@ where
             match stream {
                 Stream::Tcp(io) => connection::run(io, peer, service, shared, stopping).await,
                 Stream::Tls(io, tls) => {
+                    // Boxed, so that tasks without TLS are not as large as those with it.
                     let secured = secure(&tls, io, peer, &handshakes, &shared, stopping.clone());
-                    if let Some((io, peer)) = secured.await {
-                        connection::run(io, peer, service, shared, stopping).await;
+                    if let Some((io, peer)) = Box::pin(secured).await {
+                        Box::pin(connection::run(io, peer, service, shared, stopping)).await;
                     }
                 }
                 Stream::Unix(io) => connection::run(io, peer, service, shared, stopping).await,

@@ -15,6 +15,7 @@ mod descriptors;
 mod health;
 mod manual;
 mod reindex;
+mod service_manager;
 mod start;
 mod verify;
 

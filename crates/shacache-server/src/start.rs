@@ -1,6 +1,7 @@
 //! `shacached serve`: opens everything, says where it listens, and runs until it is told to stop.
 
 use std::error::Error;
+use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use shacache_server::admin::AdminSocket;
 use shacache_server::app::App;
 use shacache_server::config::{self, Config, Overrides};
-use shacache_server::listen::{Address, Drain, KeyPair, KeyPairError, Listener, Tls};
+use shacache_server::listen::{Address, Drain, Inherited, KeyPair, KeyPairError, Listener, Tls};
 use shacache_server::mount::{MountPath, Mounts};
 use shacache_server::reload::Reload;
 use shacache_server::{log, scrub, serve};
@@ -18,10 +19,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::descriptors;
+use crate::{descriptors, service_manager};
 
 /// Serves until SIGTERM or SIGINT; SIGHUP has files read again.
 pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
+    // Before there are threads.
+    let inherited = Inherited::take().map_err(Passed)?;
     let config = config::load(overrides)?;
     log::start(&config);
     descriptors::raise_limit(config.limits().connections);
@@ -30,7 +33,8 @@ pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
         let mut reload = Reload::new(overrides.clone());
         let tls = tls(&config, &mut reload)?;
         let app = App::open(&config)?;
-        let served = serve_until_stopped(&app, &config, tls.as_ref(), reload, &signals).await;
+        let listen = |config: &Config| bind(config, tls.as_ref(), inherited);
+        let served = serve_until_stopped(&app, &config, listen, reload, &signals).await;
         // Also when it could not listen: closed in good order, the next start is a quick one.
         app.store().close().await?;
         served.map(|()| ExitCode::SUCCESS)
@@ -40,25 +44,32 @@ pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
 async fn serve_until_stopped(
     app: &App,
     config: &Config,
-    tls: Option<&Tls>,
+    listen: impl FnOnce(&Config) -> Result<Vec<Listener>, CannotListen>,
     reload: Reload,
     signals: &Signals,
 ) -> Result<(), Box<dyn Error>> {
     let admin = AdminSocket::bind(app.store(), config.data())?;
-    let listeners = bind(config.listen(), tls)?;
+    let listeners = listen(config)?;
     let hangups = tokio::spawn(read_again(signals.hangups(), reload));
+    let alive = tokio::spawn(service_manager::keep_alive());
     announce(&listeners, config)?;
+    service_manager::ready();
+    let told_to_stop = async {
+        signals.first().await;
+        service_manager::stopping();
+    };
 
     let admin = tokio::spawn(admin.serve(app.store().clone()));
     let scrub = tokio::spawn(scrub::run(app.store().clone(), config.scrub()));
     let stopped = tokio::select! {
-        drain = serve(app, listeners, config.limits().clone(), signals.first()) => match drain {
+        drain = serve(app, listeners, config.limits().clone(), told_to_stop) => match drain {
             Drain::Complete => Ok(()),
             Drain::Aborted { connections } => Err(Stopped::GraceOver { connections }.into()),
         },
         () = signals.second_interrupt() => Err(Stopped::Twice.into()),
     };
     hangups.abort();
+    alive.abort();
     admin.abort();
     scrub.abort();
     // The admin socket's file goes with its task.
@@ -85,8 +96,10 @@ async fn read_again(mut hangups: watch::Receiver<u32>, reload: Reload) {
     let reload = Arc::new(reload);
     while hangups.changed().await.is_ok() {
         let reload = Arc::clone(&reload);
+        service_manager::reloading();
         // A panic has said what happened, and the next hangup finds everything as it was.
         let _panicked = spawn_blocking(move || reload.run()).await;
+        service_manager::ready();
     }
 }
 
@@ -148,16 +161,43 @@ async fn until(mut signals: watch::Receiver<Seen>, reached: fn(&Seen) -> bool) {
     let _sender_gone = signals.wait_for(reached).await;
 }
 
-fn bind(addresses: &[Address], tls: Option<&Tls>) -> Result<Vec<Listener>, CannotListen> {
-    let bind = |address: &Address| {
+fn bind(
+    config: &Config,
+    tls: Option<&Tls>,
+    mut inherited: Inherited,
+) -> Result<Vec<Listener>, CannotListen> {
+    let mut listeners = Vec::new();
+    for address in config.listen() {
         let bound = match (address, tls) {
-            (Address::Tls(address), Some(tls)) => Listener::bind_tls(*address, tls.clone()),
-            _ => Listener::bind(address),
+            (Address::Tls(address), Some(tls)) => {
+                Listener::bind_tls(*address, tls.clone()).map(|listener| vec![listener])
+            }
+            (Address::Systemd { name, tls: secured }, tls) => {
+                Listener::inherit(&mut inherited, name, tls.filter(|_| *secured))
+            }
+            _ => bind_plain(address, config.unix_permissions()).map(|listener| vec![listener]),
         };
-        bound.map_err(|source| CannotListen { address: address.clone(), source })
-    };
-    addresses.iter().map(bind).collect()
+        let cannot = |source| CannotListen { address: address.clone(), source };
+        listeners.extend(bound.map_err(cannot)?);
+    }
+    for name in inherited.left() {
+        tracing::warn!(name, "a socket of the service manager that listen does not name");
+    }
+    Ok(listeners)
 }
+
+fn bind_plain(address: &Address, unix: Option<&Permissions>) -> io::Result<Listener> {
+    let listener = Listener::bind(address)?;
+    if let Some(permissions) = unix {
+        listener.set_permissions(permissions.clone())?;
+    }
+    Ok(listener)
+}
+
+/// A descriptor that the service manager passed is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("a socket of the service manager cannot be used")]
+struct Passed(#[source] io::Error);
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen at {address}")]
@@ -174,7 +214,7 @@ fn announce(listeners: &[Listener], config: &Config) -> io::Result<()> {
         let scheme_and_address = match listener.local_addr() {
             Address::Tcp(address) => Some(("http", address)),
             Address::Tls(address) => Some(("https", address)),
-            Address::Unix(_) => None,
+            Address::Unix(_) | Address::Systemd { .. } => None,
         };
         if let Some((scheme, address)) = scheme_and_address {
             text += &format!("listening on {scheme}://{address}\n");

@@ -35,11 +35,15 @@ macro_rules! table {
 table! {
     /// A configuration file.
     RawConfig {
-        /// Where to listen: IP:PORT, https://IP:PORT for TLS, or unix:/PATH for a Unix socket. Port
-        /// 0 takes a free one.
+        /// Where to listen: IP:PORT, https://IP:PORT for TLS, unix:/PATH for a Unix socket, or
+        /// systemd:NAME and https://systemd:NAME for sockets that systemd has bound. Port 0 takes
+        /// a free one.
         /// Everyone who reaches an address can read and write: listen beyond 127.0.0.1 only where
         /// that is meant.
         listen: Vec<String> = vec!["127.0.0.1:8080".to_owned()],
+        /// Permissions of the Unix sockets made here, in octal: "660" lets a group connect, too. By
+        /// default they follow the umask.
+        unix_mode: String = String::new(),
         /// The folder that holds everything. By default $STATE_DIRECTORY, as systemd sets it, or
         /// shacache in $XDG_DATA_HOME.
         data: PathBuf = PathBuf::new(),

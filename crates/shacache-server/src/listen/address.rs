@@ -17,15 +17,34 @@ pub enum Address {
     Tls(SocketAddr),
     /// The absolute path of a Unix socket.
     Unix(PathBuf),
+    /// Sockets that the service manager has bound.
+    Systemd {
+        /// What it calls them.
+        name: String,
+        /// Whether TLS is spoken there.
+        tls: bool,
+    },
 }
 
 impl Address {
-    /// Whether only this machine reaches it: a Unix socket, or loopback.
+    /// Whether only this machine reaches it: a Unix socket, or loopback. Of a socket that is yet
+    /// to be taken from the service manager nobody knows.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) | Self::Tls(address) => address.ip().to_canonical().is_loopback(),
             Self::Unix(_) => true,
+            Self::Systemd { .. } => false,
+        }
+    }
+
+    /// Whether TLS is spoken there.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Systemd { tls, .. } => *tls,
+            Self::Tcp(_) | Self::Unix(_) => false,
         }
     }
 }
@@ -34,7 +53,14 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        if let Some(address) = text.strip_prefix(HTTPS) {
+        let secured = text.strip_prefix(HTTPS);
+        if let Some(name) = secured.unwrap_or(text).strip_prefix(SYSTEMD) {
+            if !is_socket_name(name) {
+                return Err(AddressError::NoName);
+            }
+            return Ok(Self::Systemd { name: name.to_owned(), tls: secured.is_some() });
+        }
+        if let Some(address) = secured {
             return Ok(Self::Tls(address.parse()?));
         }
         let Some(path) = text.strip_prefix("unix:") else {
@@ -56,6 +82,8 @@ impl fmt::Display for Address {
             Self::Tcp(address) => address.fmt(f),
             Self::Tls(address) => write!(f, "{HTTPS}{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd { name, tls: true } => write!(f, "{HTTPS}{SYSTEMD}{name}"),
+            Self::Systemd { name, tls: false } => write!(f, "{SYSTEMD}{name}"),
         }
     }
 }
@@ -64,17 +92,27 @@ impl fmt::Display for Address {
 #[derive(Debug, Error)]
 pub enum AddressError {
     /// Neither `IP:PORT`, with `https://` or without, nor `unix:PATH`; host names are not looked up.
-    #[error("not an IP address with a port, nor `unix:` and a path")]
+    #[error("not an IP address with a port, nor `unix:` and a path, nor `systemd:` and a name")]
     NotAnAddress(#[from] AddrParseError),
     /// The path would depend on the directory the server was started in.
     #[error("the path of a Unix socket must be absolute")]
     NotAbsolute,
+    /// systemd gives a socket no such name.
+    #[error("the name of a socket has 1 to 255 printable characters and no colon")]
+    NoName,
     /// The kernel's socket address has no room for it.
     #[error("the path of a Unix socket may have at most {LONGEST_UNIX_PATH} bytes")]
     TooLong,
 }
 
+/// FileDescriptorName= of systemd.socket(5).
+fn is_socket_name(name: &str) -> bool {
+    let printable = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b':';
+    (1..=255).contains(&name.len()) && name.bytes().all(printable)
+}
+
 const HTTPS: &str = "https://";
+const SYSTEMD: &str = "systemd:";
 
 /// `sun_path` of unix(7): 108 bytes, one of them the closing NUL.
 const LONGEST_UNIX_PATH: usize = 107;
@@ -85,9 +123,15 @@ mod tests {
 
     #[test]
     fn prints_as_it_is_read() {
-        for text in
-            ["127.0.0.1:8080", "[::1]:0", "0.0.0.0:80", "https://[::]:443", "unix:/run/a b/socket"]
-        {
+        for text in [
+            "127.0.0.1:8080",
+            "[::1]:0",
+            "0.0.0.0:80",
+            "https://[::]:443",
+            "systemd:a b",
+            "https://systemd:web",
+            "unix:/run/a b/socket",
+        ] {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
         }
     }
@@ -119,6 +163,9 @@ mod tests {
         }
         for text in ["unix:", "unix:relative", "unix:/a\0b"] {
             assert!(matches!(text.parse::<Address>(), Err(AddressError::NotAbsolute)), "{text}");
+        }
+        for text in ["systemd:", "https://systemd:", "systemd:a:b", "systemd:a\n"] {
+            assert!(matches!(text.parse::<Address>(), Err(AddressError::NoName)), "{text:?}");
         }
         let longest = format!("unix:/{}", "a".repeat(106));
         assert!(longest.parse::<Address>().is_ok());

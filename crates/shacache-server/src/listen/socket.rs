@@ -1,7 +1,7 @@
 //! Bound sockets and the connections they give. [`Acceptor`] turns any number of [`Listener`]s
 //! into one source that no error ends. It must not know HTTP.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Address, Counters, Peer, Tls};
+use super::inherited::Passed;
+use super::{Address, Counters, Inherited, Peer, Tls};
 
 /// A socket that clients can connect to from the moment it exists; they are answered once it is
 /// given to [`serve`](super::serve). Dropping it removes the file of a Unix socket.
@@ -30,7 +31,11 @@ pub struct Listener {
 enum Bound {
     Tcp(TcpListener),
     Tls(TcpListener, Tls),
-    Unix { socket: UnixListener, _file: SocketFile },
+    /// The file is its maker's to remove.
+    Unix {
+        socket: UnixListener,
+        _file: Option<SocketFile>,
+    },
 }
 
 impl Listener {
@@ -40,7 +45,7 @@ impl Listener {
     ///
     /// # Errors
     /// What the system said, such as [`io::ErrorKind::AddrInUse`]. An address of https is bound by
-    /// [`bind_tls`](Self::bind_tls).
+    /// [`bind_tls`](Self::bind_tls), one of systemd is [inherited](Self::inherit).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -51,7 +56,9 @@ impl Listener {
                 let address = Arc::new(Address::Tcp(socket.local_addr()?));
                 Ok(Self { socket: Bound::Tcp(socket), address })
             }
-            Address::Tls(_) => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+            Address::Tls(_) | Address::Systemd { .. } => {
+                Err(io::Error::from(io::ErrorKind::InvalidInput))
+            }
             Address::Unix(path) => {
                 let socket = match UnixListener::bind(path) {
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
@@ -60,7 +67,7 @@ impl Listener {
                     }
                     bound => bound?,
                 };
-                let file = SocketFile::new(path)?;
+                let file = Some(SocketFile::new(path)?);
                 Ok(Self {
                     socket: Bound::Unix { socket, _file: file },
                     address: Arc::new(address.clone()),
@@ -80,6 +87,63 @@ impl Listener {
         let socket = listen_at(address)?;
         let address = Arc::new(Address::Tls(socket.local_addr()?));
         Ok(Self { socket: Bound::Tls(socket, tls), address })
+    }
+
+    /// Takes the sockets called `name` from the service manager, to speak `tls` there if it is
+    /// given.
+    ///
+    /// # Errors
+    /// When there is none, or one is a Unix socket where TLS is wanted.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn inherit(
+        inherited: &mut Inherited,
+        name: &str,
+        tls: Option<&Tls>,
+    ) -> io::Result<Vec<Self>> {
+        let passed = inherited.named(name);
+        if passed.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, NOT_PASSED));
+        }
+        passed.into_iter().map(|socket| Self::take(socket, tls.cloned())).collect()
+    }
+
+    fn take(passed: Passed, tls: Option<Tls>) -> io::Result<Self> {
+        match (passed, tls) {
+            (Passed::Tcp(socket), tls) => {
+                set_options(&SockRef::from(&socket))?;
+                let socket = TcpListener::from_std(socket)?;
+                let address = socket.local_addr()?;
+                let (socket, address) = match tls {
+                    Some(tls) => (Bound::Tls(socket, tls), Address::Tls(address)),
+                    None => (Bound::Tcp(socket), Address::Tcp(address)),
+                };
+                Ok(Self { socket, address: Arc::new(address) })
+            }
+            (Passed::Unix(socket), None) => {
+                socket.set_nonblocking(true)?;
+                let path = socket.local_addr()?.as_pathname().map(Path::to_owned);
+                let socket = UnixListener::from_std(socket)?;
+                let address = Arc::new(Address::Unix(path.unwrap_or_default()));
+                Ok(Self { socket: Bound::Unix { socket, _file: None }, address })
+            }
+            (Passed::Unix(_), Some(_)) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, NO_TLS_OVER_UNIX))
+            }
+        }
+    }
+
+    /// Lets those connect to a Unix socket whom its permissions let write; of others there is
+    /// nothing to set.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        match (&self.socket, &*self.address) {
+            (Bound::Unix { .. }, Address::Unix(path)) => fs::set_permissions(path, permissions),
+            _ => Ok(()),
+        }
     }
 
     /// Where this listens, with the port the kernel chose.
@@ -134,14 +198,18 @@ pub(super) enum Stream {
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    // Linux hands these down to every accepted socket, which saves a call for each.
-    // Without NODELAY small answers wait 40 ms for an acknowledgement.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
+    set_options(&SockRef::from(&socket))?;
     TcpListener::from_std(socket.into())
+}
+
+/// Linux hands these down to every accepted socket, which saves a call for each. Without NODELAY
+/// small answers wait 40 ms for an acknowledgement.
+fn set_options(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.set_nonblocking(true)
 }
 
 /// All listeners of one server, taken in turn.
@@ -256,6 +324,9 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::Interrupted
     )
 }
+
+const NOT_PASSED: &str = "the service manager passed no socket of this name";
+const NO_TLS_OVER_UNIX: &str = "no TLS is spoken over a Unix socket";
 
 /// Connections the kernel keeps for us between two accepts.
 const BACKLOG: i32 = 4096;

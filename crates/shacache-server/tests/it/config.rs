@@ -50,7 +50,7 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
         ("listen =", "FILE:1: string values must be quoted, expected literal string"),
         (
             "\n\nlissten = []",
-            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `data`, `tls`, `mount`, `log`, `limit`, `scrub`",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `mount`, `log`, `limit`, `scrub`",
         ),
         (
             "listen = \"127.0.0.1:80\"",
@@ -60,10 +60,22 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
             "listen = [\"127.0.0.1:80\", \"https://127.0.0.1:443\"]",
             "FILE:1: listen: an https listener shows a certificate, and tls.certificate names no file",
         ),
+        (
+            "listen = [\"https://systemd:web\"]",
+            "FILE:1: listen: an https listener shows a certificate, and tls.certificate names no file",
+        ),
+        (
+            "listen = [\"systemd:\"]",
+            "FILE:1: listen: \"systemd:\": the name of a socket has 1 to 255 printable characters and no colon",
+        ),
+        (
+            "unix-mode = \"888\"",
+            "FILE:1: unix-mode: \"888\" is no file mode in octal, such as \"660\"",
+        ),
         ("listen = []", "FILE:1: listen: the list is empty: a server listens somewhere"),
         (
             "\nlisten = [\"localhost:80\"]",
-            "FILE:2: listen: \"localhost:80\": not an IP address with a port, nor `unix:` and a path: invalid socket address syntax",
+            "FILE:2: listen: \"localhost:80\": not an IP address with a port, nor `unix:` and a path, nor `systemd:` and a name: invalid socket address syntax",
         ),
         (
             "data = \"\"",
@@ -264,7 +276,7 @@ fn a_wrong_variable_is_named() {
         (
             "SHACACHED_LISTEN",
             "localhost:80",
-            "SHACACHED_LISTEN: listen: \"localhost:80\": not an IP address with a port, nor `unix:` and a path: invalid socket address syntax",
+            "SHACACHED_LISTEN: listen: \"localhost:80\": not an IP address with a port, nor `unix:` and a path, nor `systemd:` and a name: invalid socket address syntax",
         ),
         (
             "SHACACHED_MOUNT__SHADIR",

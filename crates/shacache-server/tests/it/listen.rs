@@ -94,7 +94,7 @@ impl Server {
         });
         let address = match binding.recv_timeout(PATIENCE).expect("a bound socket") {
             Address::Tcp(address) | Address::Tls(address) => address,
-            Address::Unix(_) => ([0, 0, 0, 0], 0).into(),
+            Address::Unix(_) | Address::Systemd { .. } => ([0, 0, 0, 0], 0).into(),
         };
         let (stop, thread) = (Some(stop), Some(thread));
         Self { address, counters, hold, stop, thread, warnings }

@@ -9,6 +9,7 @@ mod listen;
 mod logs;
 mod reload;
 mod restart;
+mod service_manager;
 mod start;
 mod stop;
 

@@ -52,7 +52,7 @@ impl Home {
 
     /// Starts a server on this home's data folder and waits until it listens.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Program {
-        self.spawn(self.shacached(&[]), arguments)
+        self.spawn(self.shacached(&[]), FREE_PORT, arguments)
     }
 
     /// The same, from a shell that runs `command` first.
@@ -60,16 +60,18 @@ impl Home {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("{command} && exec \"$0\" \"$@\"")]);
         shell.arg(env!("CARGO_BIN_EXE_shacached")).env_clear().env("HOME", self.path());
-        self.spawn(shell, &[])
+        shell.stdin(Stdio::null());
+        self.spawn(shell, FREE_PORT, &[])
     }
 
-    fn spawn(&self, mut shacached: Command, arguments: &[&str]) -> Program {
+    /// The same, started by a command that ends with the program, and with `listen` first.
+    pub(crate) fn spawn(&self, shacached: Command, listen: &str, arguments: &[&str]) -> Program {
         let log = self.path().join("log");
+        let mut shacached = shacached;
         let mut process = shacached
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(self.data())
             .args(arguments)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).expect("a file"))
             .spawn()
@@ -77,7 +79,7 @@ impl Home {
         let mut output = BufReader::new(process.stdout.take().expect("it was asked for"));
         let mut line = String::new();
         output.read_line(&mut line).expect("standard output");
-        let address = line.strip_prefix("listening on http://").and_then(|a| a.trim().parse().ok());
+        let address = line.trim().split_once("://").and_then(|(_, address)| address.parse().ok());
         let mut program = Program { process, output, log, address: ([0; 4], 0).into() };
         program.address = address.unwrap_or_else(|| panic!("{line}{}", program.log()));
         program
@@ -131,8 +133,13 @@ impl Program {
     }
 
     /// SIGTERM, a good end, and what it wrote to standard error.
-    pub(crate) fn stop(mut self) -> String {
+    pub(crate) fn stop(self) -> String {
         self.signal("TERM");
+        self.stop_after_signal()
+    }
+
+    /// The same after a signal that was sent already.
+    pub(crate) fn stop_after_signal(mut self) -> String {
         assert_eq!(self.ended(), Some(0), "{}", self.log());
         self.log()
     }
@@ -152,6 +159,8 @@ impl Drop for Program {
         let _status = self.process.wait();
     }
 }
+
+const FREE_PORT: &str = "127.0.0.1:0";
 
 /// Waits for a condition; fails when it takes too long.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
