@@ -13,8 +13,8 @@ UNBOUND = "--any-key-binding"
 
 
 class BothWays:
-    """For a test case that has a `front`: what looks like a server and speaks TLS with a certificate
-    of `self.authority`. `refused_keys` are those that it does not let through as they are."""
+    """For a test case that has a `front`: what looks like a server and speaks TLS with a
+    certificate of `self.authority`. `refused_keys` are those that it does not let through."""
 
     refused_keys = ()
     large_bytes = 100_000_000
