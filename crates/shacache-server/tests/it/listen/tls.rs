@@ -270,6 +270,29 @@ fn no_session_is_resumed() {
 }
 
 #[test]
+fn no_client_waits_for_a_delayed_acknowledgement() {
+    let secured = Secured::start(limits());
+    let mine = secured.certificates.own("mine", &["rsa:2048"]);
+    let config = secured.client(&TLS13, vec![certificate(&mine)], &mine);
+    let answered_in = || {
+        let mut socket = secured.server.connect().stream;
+        socket.set_nodelay(false).expect("Nagle's algorithm");
+        let name = "127.0.0.1".try_into().expect("a name");
+        let mut session = ClientConnection::new(Arc::clone(&config), name).expect("a client");
+        while session.is_handshaking() {
+            session.complete_io(&mut socket).expect("a handshake");
+        }
+        let asked = Instant::now();
+        let mut stream = StreamOwned::new(session, socket);
+        stream.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").expect("sent");
+        stream.read_to_end(&mut Vec::new()).expect("an answer");
+        asked.elapsed()
+    };
+    let quickest = std::iter::repeat_with(answered_in).take(10).min().expect("ten times");
+    assert!(quickest < Duration::from_millis(35), "{quickest:?}");
+}
+
+#[test]
 fn another_certificate_is_shown_from_the_next_handshake_on() {
     let secured = Secured::start(limits());
     let other = secured.certificates.own("other-authority", &["rsa:2048"]);
