@@ -168,6 +168,11 @@ fn bind(
 ) -> Result<Vec<Listener>, CannotListen> {
     let mut listeners = Vec::new();
     for address in config.listen() {
+        let cannot = |source| CannotListen { address: address.clone(), source };
+        if let Some(passed) = Listener::inherit_at(&mut inherited, address, tls).map_err(cannot)? {
+            listeners.push(passed);
+            continue;
+        }
         let bound = match (address, tls) {
             (Address::Tls(address), Some(tls)) => {
                 Listener::bind_tls(*address, tls.clone()).map(|listener| vec![listener])
@@ -177,7 +182,6 @@ fn bind(
             }
             _ => bind_plain(address, config.unix_permissions()).map(|listener| vec![listener]),
         };
-        let cannot = |source| CannotListen { address: address.clone(), source };
         listeners.extend(bound.map_err(cannot)?);
     }
     for name in inherited.left() {

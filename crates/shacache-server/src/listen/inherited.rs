@@ -9,6 +9,8 @@ use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
 
+use super::Address;
+
 /// What the service manager passed and nobody has taken yet.
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<(String, Passed)>);
@@ -50,9 +52,29 @@ impl Inherited {
         found.into_iter().map(|(_, socket)| socket).collect()
     }
 
+    /// One that is bound to `address`; it is gone then.
+    pub(super) fn bound_to(&mut self, address: &Address) -> Option<Passed> {
+        let at = self.0.iter().position(|(_, socket)| socket.is_bound_to(address))?;
+        Some(self.0.remove(at).1)
+    }
+
     /// The names of those that are left.
     pub fn left(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+impl Passed {
+    fn is_bound_to(&self, address: &Address) -> bool {
+        match (self, address) {
+            (Self::Tcp(socket), Address::Tcp(address) | Address::Tls(address)) => {
+                socket.local_addr().is_ok_and(|bound| bound == *address)
+            }
+            (Self::Unix(socket), Address::Unix(path)) => {
+                socket.local_addr().is_ok_and(|bound| bound.as_pathname() == Some(path))
+            }
+            (Self::Tcp(_) | Self::Unix(_), _) => false,
+        }
     }
 }
 

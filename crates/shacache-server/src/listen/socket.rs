@@ -109,6 +109,22 @@ impl Listener {
         passed.into_iter().map(|socket| Self::take(socket, tls.cloned())).collect()
     }
 
+    /// Takes the socket that the service manager has bound to `address`, if it passed one.
+    ///
+    /// # Errors
+    /// What the system said.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn inherit_at(
+        inherited: &mut Inherited,
+        address: &Address,
+        tls: Option<&Tls>,
+    ) -> io::Result<Option<Self>> {
+        let tls = tls.filter(|_| address.is_tls());
+        inherited.bound_to(address).map(|socket| Self::take(socket, tls.cloned())).transpose()
+    }
+
     fn take(passed: Passed, tls: Option<Tls>) -> io::Result<Self> {
         match (passed, tls) {
             (Passed::Tcp(socket), tls) => {

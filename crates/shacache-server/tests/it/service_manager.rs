@@ -98,6 +98,18 @@ fn sockets_that_it_passes_are_taken_by_their_names() {
 }
 
 #[test]
+fn a_socket_that_it_passes_takes_the_place_of_one_at_the_same_address() {
+    let home = Home::new();
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = socket.local_addr().expect("an address");
+    let server =
+        home.spawn(passing(&home, socket.into(), "unit.socket"), &address.to_string(), &[]);
+    assert_eq!(request(address, "GET", "/healthz", b"").status, 200);
+    let log = server.stop();
+    assert!(!log.contains("does not name"), "{log}");
+}
+
+#[test]
 fn tls_is_spoken_at_a_socket_that_it_passes() {
     let certificates = Certificates::new();
     let authority = certificates.own("authority", &["rsa:2048"]);
