@@ -4,13 +4,18 @@
 
 use std::sync::Arc;
 
+pub use self::admission::{Admission, NotAdmitted};
 pub use self::certificate::{Certificate, CertificateError};
 pub use self::public_key::{Fingerprint, PublicKey, PublicKeyError};
+pub use self::revocation::Revocation;
 use crate::entry::SignedEntry;
 
+mod admission;
 mod certificate;
+mod collision;
 mod pem;
 mod public_key;
+mod revocation;
 
 /// The certificates whose keys are trusted, no key twice.
 #[derive(Debug, Clone, Default)]

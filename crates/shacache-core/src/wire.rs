@@ -34,6 +34,10 @@ pub const CACHE_NEVER: &str = "no-store";
 /// The header that carries the digest of what is sent (RFC 9530, section 3), in lower case.
 pub const REPR_DIGEST: &str = "repr-digest";
 
+/// On the 201 of a blob without credentials: after how many seconds it goes unless an accepted entry
+/// names it. Until then it is served to nobody.
+pub const UNCLAIMED_SECONDS: &str = "shacache-unclaimed-seconds";
+
 /// The path or URL of a blob, below the mount `base`.
 #[must_use]
 pub fn blob_path(base: &str, digest: &Digest) -> String {

@@ -14,6 +14,7 @@ use super::{PublicKey, PublicKeyError};
 /// A certificate, reduced to its key and what tells people whose it is.
 #[derive(Debug, Clone)]
 pub struct Certificate {
+    der: Box<[u8]>,
     common_name: Option<Box<str>>,
     not_before: i64,
     not_after: i64,
@@ -35,17 +36,24 @@ impl Certificate {
     /// # Errors
     /// When the bytes are no certificate, or it holds no key that can verify entries.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let (_after, certificate) = X509CertificateParser::new()
+        let (after, certificate) = X509CertificateParser::new()
             .with_deep_parse_extensions(false)
             .parse(der)
             .map_err(|error| CertificateError::NotX509(X509Error::from(error)))?;
         let common_name = certificate.subject().iter_common_name().next();
         Ok(Self {
+            der: der[..der.len() - after.len()].into(),
             common_name: common_name.and_then(|name| name.as_str().ok()).map(Into::into),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             public_key: PublicKey::from_spki_der(certificate.public_key().raw)?,
         })
+    }
+
+    /// The certificate as PEM (RFC 7468), in lines of 64 characters.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem::encode(&self.der)
     }
 
     /// The subject's common name. Its maker chose it freely: it proves nothing, and control
@@ -113,6 +121,15 @@ mod tests {
         assert_eq!(certificate.common_name(), Some("the real tool"));
         let (begin, end) = (PEM.to_owned(), "and anything behind its last line");
         assert!(Certificate::from_pem(&(begin + end)).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_is_written_as_it_was_read() {
+        let certificate = Certificate::from_pem(PEM).unwrap();
+        assert_eq!(certificate.to_pem(), PEM);
+        let mut der = pem::certificates(PEM)[0].der.clone().unwrap();
+        der.extend(b"anything");
+        assert_eq!(Certificate::from_der(&der).unwrap().to_pem(), PEM);
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! From the text of a list of PEM certificates (RFC 7468) to the bytes of each. Splits where the
+//! From the text of a list of PEM certificates (RFC 7468) to the bytes of each, and back. Splits where the
 //! old client does, at each `BEGIN CERTIFICATE`, and does not mind indentation, which configuration
 //! files have.
+
+use data_encoding::BASE64;
 
 use super::CertificateError;
 use crate::base64;
@@ -31,6 +33,19 @@ pub(super) fn certificates(text: &str) -> Vec<Block> {
     blocks
 }
 
+/// One certificate, with its first and last line.
+pub(super) fn encode(der: &[u8]) -> String {
+    let base64 = BASE64.encode(der);
+    let mut text = format!("{BEGIN}\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(LINE));
+        text.extend([line, "\n"]);
+        rest = after;
+    }
+    text + END + "\n"
+}
+
 /// Decodes what follows the first line; what follows the last line is not looked at.
 fn decode(part: &str) -> Result<Vec<u8>, CertificateError> {
     let (base64, _after) = part.split_once(END).ok_or(CertificateError::NoEnd)?;
@@ -39,3 +54,4 @@ fn decode(part: &str) -> Result<Vec<u8>, CertificateError> {
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
+const LINE: usize = 64;

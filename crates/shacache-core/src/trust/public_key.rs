@@ -33,6 +33,8 @@ impl PublicKey {
     pub const MIN_BITS: u32 = 1024;
     /// The largest modulus, in bits.
     pub const MAX_BITS: u32 = 8192;
+    /// Shorter ones may be broken by whoever can afford it.
+    pub const ADVISED_BITS: u32 = 2048;
 
     /// Reads a SubjectPublicKeyInfo (RFC 5280, section 4.1).
     ///

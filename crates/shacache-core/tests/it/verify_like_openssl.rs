@@ -1,6 +1,7 @@
 //! Signatures are judged as `openssl dgst -sha1 -verify` judges them, which is what the old client
-//! runs: honest ones, damaged ones, numbers out of range and forged paddings. One difference is
-//! meant: bytes behind a signature, which the command does not read, make it wrong here.
+//! runs: honest ones, damaged ones, numbers out of range and forged paddings, over random texts. One
+//! difference is meant: bytes behind a signature, which the command does not read, make it wrong
+//! here. `SHACACHE_SIGNATURE_CASES` says how many are judged.
 
 use std::fs;
 use std::io::Write;
@@ -13,30 +14,95 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use shacache_core::trust::{PublicKey, PublicKeyError};
+use shacache_core::trust::{Certificate, PublicKey, PublicKeyError};
 
 #[test]
 fn signatures_are_judged_alike() {
     let folder = tempfile::tempdir().unwrap();
     let mut runner = TestRunner::default();
-    for (bits, exponent) in [(1024, 65537), (1024, 3), (1025, 65537), (2047, 65537), (2048, 3)] {
-        let key = Key::generate(folder.path(), bits, exponent);
-        let public = PublicKey::from_spki_der(&key.spki()).expect("a key in range");
-        assert_eq!(public.bits(), bits);
-        let mut accepted = Vec::new();
-        for message in [String::new(), sample(&mut runner, any::<String>())] {
-            for (name, signature) in signatures(&mut runner, &key, &message) {
-                let ours = public.verifies(message.as_bytes(), &signature);
-                // The command reads as much of the file as a signature has and leaves the rest.
-                let too_long = signature.len() > key.modulus.len();
-                let openssl = !too_long && key.verifies(&message, &signature);
-                assert_eq!(ours, openssl, "{name}, {bits} bits: {message:?} {signature:?}");
-                if ours {
-                    accepted.push(name);
-                }
+    let keys = KEYS.map(|(bits, exponent)| Key::generate(folder.path(), bits, exponent));
+    let public =
+        keys.each_ref().map(|key| PublicKey::from_spki_der(&key.spki()).expect("a key in range"));
+    let (mut judged, mut accepted) = (0, 0);
+    for round in 0.. {
+        if judged >= cases() && round >= KEYS.len() {
+            break;
+        }
+        let message = match round {
+            0 => String::new(),
+            _ => sample(&mut runner, any::<String>()),
+        };
+        let (key, public) = (&keys[round % KEYS.len()], &public[round % KEYS.len()]);
+        let mut taken = Vec::new();
+        for (name, signature) in signatures(&mut runner, key, &message) {
+            let ours = public.verifies(message.as_bytes(), &signature);
+            // The command reads as much of the file as a signature has and leaves the rest.
+            let too_long = signature.len() > key.modulus.len();
+            let openssl = !too_long && key.verifies(message.as_bytes(), &signature);
+            assert_eq!(ours, openssl, "{name}, {} bits: {message:?} {signature:?}", public.bits());
+            judged += 1;
+            if ours {
+                taken.push(name);
             }
         }
-        assert_eq!(accepted, ["honest", "padded by hand", "honest", "padded by hand"]);
+        assert_eq!(taken, ["honest", "padded by hand"]);
+        accepted += taken.len();
+    }
+    assert!(judged >= cases() && accepted < judged, "{accepted} of {judged}");
+}
+
+/// How many signatures are judged at least.
+fn cases() -> usize {
+    let asked = std::env::var("SHACACHE_SIGNATURE_CASES").ok();
+    asked.map_or(500, |number| number.parse().expect("a number"))
+}
+
+#[test]
+fn keys_are_read_as_openssl_reads_them() {
+    for size in KEYS {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::generate(folder.path(), size.0, size.1);
+        assert_eq!(PublicKey::from_spki_der(&key.spki()).map(|key| key.bits()), Ok(size.0));
+    }
+}
+
+/// Whoever has two texts with one SHA-1 has a signature of the second once the first is signed;
+/// that is why a server asks more of new entries than a signature.
+#[test]
+fn a_signature_of_one_half_of_a_collision_is_one_of_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate(folder.path(), 1024, 65537);
+    let public = PublicKey::from_spki_der(&key.spki()).expect("a key in range");
+    let [one, other] = [
+        include_bytes!("../../testdata/shattered-1.bin"),
+        include_bytes!("../../testdata/shattered-2.bin"),
+    ];
+    assert_ne!(one, other);
+    let signature = key.sign(one, "-sha1");
+    for half in [one, other] {
+        assert!(public.verifies(half, &signature));
+        assert!(key.verifies(half, &signature));
+    }
+}
+
+#[test]
+fn certificates_have_the_key_that_openssl_finds_whatever_else_they_say() {
+    let facts = [
+        (include_str!("../../testdata/golden/version-1.pem"), "Version: 1 "),
+        (include_str!("../../testdata/golden/expired.pem"), "Not After : Jan  1 00:00:00 2012"),
+        (include_str!("../../testdata/golden/eternal.pem"), "Not After : Dec 31 23:59:59 9999"),
+        (include_str!("../../testdata/golden/tool.pem"), "CA:TRUE"),
+        (include_str!("../../testdata/golden/tool.pem"), " 2126 GMT"),
+        (include_str!("../../testdata/golden/sha1.pem"), "sha1WithRSAEncryption"),
+    ];
+    for (pem, fact) in facts {
+        let text = openssl(&["x509", "-noout", "-text"], &[], pem.as_bytes());
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(fact), "{fact}: {text}");
+        let key = openssl(&["x509", "-noout", "-pubkey"], &[], pem.as_bytes());
+        let spki = openssl(&["pkey", "-pubin", "-outform", "DER"], &[], &key);
+        let ours = Certificate::from_pem(pem).expect("usable");
+        assert_eq!(ours.public_key().spki_der(), spki, "{fact}");
     }
 }
 
@@ -167,12 +233,11 @@ impl Key {
         openssl(&raw, &[&self.private], block)
     }
 
-    fn verifies(&self, message: &str, signature: &[u8]) -> bool {
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let file = self.public.with_extension("signature");
         fs::write(&file, signature).unwrap();
         let arguments = ["dgst", "-sha1", "-signature"];
-        let (success, _) =
-            run(&arguments, &[&file, Path::new("-verify"), &self.public], message.as_bytes());
+        let (success, _) = run(&arguments, &[&file, Path::new("-verify"), &self.public], message);
         success
     }
 }
@@ -224,6 +289,9 @@ fn sum(a: &[u8], b: &[u8]) -> Vec<u8> {
     digits
 }
 
+/// Bits and exponents of the keys that sign.
+const KEYS: [(u32, u32); 6] =
+    [(1024, 65537), (1024, 3), (1025, 65537), (2047, 65537), (2048, 3), (2048, 65537)];
 /// What stands before a SHA-1 in its DigestInfo (RFC 8017, section 9.2, note 1).
 const SHA1_INFO: &[u8] = b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14";
 /// The same for SHA-256.
