@@ -1,21 +1,23 @@
 //! The directory: key → entries, oldest first. Owns the order of entries, what makes two of them
-//! one, and which of them a tombstone hides. The files are read and named by [`folder`].
+//! one, and which of them a tombstone hides. The files are read and named by [`folder`]; which keys
+//! signed an entry is told by [`signers`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
 use shacache_core::digest::Digest;
-use shacache_core::entry::{EntryId, SignedEntry};
+use shacache_core::entry::{self, EntryId, SignedEntry};
 use shacache_core::key::Key;
 
 use self::folder::{KeyFolder, Names};
+pub use self::signers::{Narrowing, Signers};
 use crate::blob::BlobStore;
 use crate::blocking::{blocking, joined};
-use crate::error::StoreError;
+use crate::error::{Fault, StoreError};
 use crate::gate::Pass;
 use crate::index::{Change, Index};
 use crate::layout::{Layout, RecordName};
@@ -26,6 +28,7 @@ use crate::tombstone::{Deletion, Tombstone};
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
+mod signers;
 
 /// The directory of a store. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ struct Shared {
     space: Arc<Space>,
     index: Arc<Index>,
     blobs: BlobStore,
+    signers: RwLock<Arc<Signers>>,
     answers: Cache<Key, Answer, AnswerWeight>,
     shards: Box<[Shard]>,
     skipped: AtomicU64,
@@ -99,13 +103,45 @@ impl Directory {
             space,
             index,
             blobs,
+            signers: RwLock::default(),
             answers: Cache::with_weighter(ANSWERS, ANSWER_BYTES, AnswerWeight),
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             skipped: AtomicU64::new(0),
         }))
     }
 
-    /// The entries under `key`; `None` when there are none.
+    /// Uses another list of keys from now on: what their revocations hide is in no answer.
+    pub fn trust(&self, signers: Signers) {
+        *self.0.signers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signers);
+        // Only then: an answer made with the old list counts as older than this.
+        for shard in &self.0.shards {
+            shard.written.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// The keys in use.
+    #[must_use]
+    pub fn signers(&self) -> Arc<Signers> {
+        self.0.signers()
+    }
+
+    /// Those of the entries under `key` that are wanted; `None` when there are none.
+    ///
+    /// # Errors
+    /// As [`Directory::get`].
+    pub async fn get_narrowed(
+        &self,
+        key: &Key,
+        wanted: Narrowing,
+    ) -> Result<Option<Arc<Listing>>, StoreError> {
+        let Some(all) = self.get(key).await? else {
+            return Ok(None);
+        };
+        let signers = self.0.signers();
+        blocking(move || Ok::<_, StoreError>(all.narrowed(&signers, wanted).map(Arc::new))).await
+    }
+
+    /// The entries under `key` that no revocation hides; `None` when there are none.
     ///
     /// # Errors
     /// When the archive cannot be read.
@@ -121,20 +157,28 @@ impl Directory {
         let written = shard.written.load(Ordering::Acquire);
         let read_at = Instant::now();
         let (shared, folder) = (Arc::clone(&self.0), self.0.folder(key));
-        let read = blocking(move || folder.read(shared.publisher.durable())).await?;
+        let signers = self.0.signers();
+        let read = blocking(move || {
+            let mut read = folder.read(shared.publisher.durable())?;
+            read.entries.retain(|(record, entry)| !signers.hides(record, entry));
+            Ok::<_, Fault>(read)
+        });
+        let read = read.await?;
         self.0.skipped.fetch_add(read.skipped, Ordering::Relaxed);
         if read.entries.is_empty() {
             self.0.answers.remove(key);
             return Ok(None);
         }
-        let listing = Arc::new(Listing::of(&read.entries));
+        let listing = Listing::of(read.entries.iter().map(|(_, entry)| entry.body()));
+        let listing = Arc::new(listing);
         let answer = Answer { listing: Arc::clone(&listing), read_at, written };
         self.0.answers.insert(key.clone(), answer);
         Ok(Some(listing))
     }
 
     /// Adds an entry, and moves the blob that it names into the archive if it lay unclaimed. When
-    /// this returns both are on disk and survive a power cut. The same entry twice is one entry. Once begun it goes to its end, also when the caller stops waiting.
+    /// this returns both are on disk and survive a power cut. The same entry twice is one entry.
+    /// Once begun it goes to its end, also when the caller stops waiting.
     ///
     /// # Errors
     /// When it cannot be written; nothing is added then.
@@ -257,6 +301,10 @@ impl Directory {
 }
 
 impl Shared {
+    fn signers(&self) -> Arc<Signers> {
+        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn folder(&self, key: &Key) -> KeyFolder {
         KeyFolder::of(&self.layout, &key.file_name())
     }
@@ -276,17 +324,25 @@ impl Shared {
 
 impl Listing {
     /// Each entry is a JSON text already: a list of them needs no more than brackets and commas.
-    fn of(entries: &[(RecordName, SignedEntry)]) -> Self {
-        let length = entries.iter().map(|(_, entry)| entry.body().len() + 2).sum();
+    fn of<'a>(bodies: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let length = bodies.clone().map(|body| body.len() + 2).sum();
         let mut json = String::with_capacity(length);
-        for (at, (_, entry)) in entries.iter().enumerate() {
+        for (at, body) in bodies.enumerate() {
             json.push_str(if at == 0 { "[" } else { ", " });
-            json.push_str(entry.body());
+            json.push_str(body);
         }
         json.push(']');
         let mut tag = Digest::of(json.as_bytes()).to_string();
         tag.truncate(TAG_DIGITS);
         Self { json: json.into(), tag: tag.into() }
+    }
+
+    /// The same list without what is not wanted; `None` if nothing is.
+    fn narrowed(&self, signers: &Signers, wanted: Narrowing) -> Option<Self> {
+        let all = entry::Listing::read(&self.json, usize::MAX).ok()?;
+        let fitting: Vec<SignedEntry> =
+            all.entries().flatten().filter(|entry| signers.fits(wanted, entry)).collect();
+        (!fitting.is_empty()).then(|| Self::of(fitting.iter().map(SignedEntry::body)))
     }
 
     /// The JSON text, UTF-8.

@@ -8,6 +8,8 @@ mod damage;
 mod format;
 /// Opening, closing, locking, and what an unclean stop leaves.
 mod lifecycle;
+/// Who signed an entry, and what follows from that.
+mod signers;
 /// A store in a folder of its own.
 mod subject;
 /// Blobs without credentials, until somebody vouches for them or their time is over.

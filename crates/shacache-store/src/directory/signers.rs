@@ -1,0 +1,99 @@
+//! Whose signature an entry has, as far as a list of keys tells, and which entries a revoked key
+//! hides. Owns what was found out already: no signature is checked twice while it is remembered.
+//! Must not know how entries lie on disk.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use shacache_core::entry::{EntryId, SignedEntry};
+use shacache_core::trust::{Fingerprint, Revocation, Trust};
+
+use crate::layout::RecordName;
+
+/// The keys that a server trusts. Changing one means making another: what was found out with the
+/// old list is forgotten with it.
+#[derive(Debug)]
+pub struct Signers {
+    trust: Trust,
+    revocations: Vec<Revocation>,
+    /// By entry, the places in the list of those who signed it.
+    found: Cache<EntryId, Arc<[usize]>>,
+}
+
+/// Which entries of a key are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Narrowing {
+    /// Those that any listed key signed.
+    Verified,
+    /// Those that this key signed, if it is listed.
+    SignedBy(Fingerprint),
+}
+
+impl Signers {
+    /// A revocation of a key that is not listed hides nothing: without the key nobody can tell
+    /// what it signed.
+    #[must_use]
+    pub fn new(trust: Trust, revocations: Vec<Revocation>) -> Self {
+        Self { trust, revocations, found: Cache::new(REMEMBERED) }
+    }
+
+    /// The listed keys.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The revocation of a key; the earliest if there are several.
+    #[must_use]
+    pub fn revocation_of(&self, signer: &Fingerprint) -> Option<&Revocation> {
+        let of_it = self.revocations.iter().filter(|revocation| revocation.signer == *signer);
+        of_it.min_by_key(|revocation| revocation.since_us)
+    }
+
+    /// Whether a revoked key signed the entry and it was received too late.
+    pub(super) fn hides(&self, record: &RecordName, entry: &SignedEntry) -> bool {
+        let received_us = record.time.as_microseconds();
+        // In this order: for most entries no signature has to be checked.
+        let mut hiding = self.revocations.iter().filter(|it| it.hides(received_us));
+        hiding.any(|revocation| self.have_signed(entry, |it| *it == revocation.signer))
+    }
+
+    /// Whether the entry is one that is wanted.
+    pub(super) fn fits(&self, wanted: Narrowing, entry: &SignedEntry) -> bool {
+        match wanted {
+            Narrowing::Verified => self.have_signed(entry, |_| true),
+            Narrowing::SignedBy(signer) => self.have_signed(entry, |it| *it == signer),
+        }
+    }
+
+    fn have_signed(&self, entry: &SignedEntry, wanted: impl Fn(&Fingerprint) -> bool) -> bool {
+        let listed = self.trust.certificates();
+        let signers = self.places_of(entry);
+        signers.iter().any(|at| wanted(listed[*at].public_key().fingerprint()))
+    }
+
+    fn places_of(&self, entry: &SignedEntry) -> Arc<[usize]> {
+        if let Some(found) = self.found.get(entry.id()) {
+            return found;
+        }
+        let listed = self.trust.certificates().iter().enumerate();
+        let text = entry.metadata_text().as_bytes();
+        let signature = entry.signature().bytes();
+        let found: Arc<[usize]> = listed
+            .filter(|(_, certificate)| certificate.public_key().verifies(text, signature))
+            .map(|(at, _)| at)
+            .collect();
+        self.found.insert(*entry.id(), Arc::clone(&found));
+        found
+    }
+}
+
+impl Default for Signers {
+    /// Nobody.
+    fn default() -> Self {
+        Self::new(Trust::default(), Vec::new())
+    }
+}
+
+/// About 10 MiB.
+const REMEMBERED: usize = 65_536;
