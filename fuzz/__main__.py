@@ -8,6 +8,8 @@ is `N passed, N failed`.
 """
 
 import argparse
+import json
+import os
 import re
 import subprocess
 import sys
@@ -19,8 +21,19 @@ FOUND = ROOT / ".test/fuzz"
 AT_ONCE = 2
 # The stored corpora are read by people and kept for ever: small inputs, and not many of them.
 LONGEST_STORED_BYTES = 700
-# Built without a sanitizer, the targets need no other compiler than the rest.
-BUILD = ["--sanitizer", "NONE", "--target-dir", str(ROOT / "target/fuzz")]
+# Counters for libFuzzer in all code, without a sanitizer: the stable compiler can do that. These are
+# the flags of cargo-bolero, which itself builds all test programs of a crate and fails on those
+# that have no target in them.
+INSTRUMENTED = [
+    "--cfg fuzzing",
+    "-Cpasses=sancov-module",
+    "--cfg fuzzing_libfuzzer",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-sanitizer-coverage-stack-depth",
+]
 
 
 def main():
@@ -35,9 +48,14 @@ def main():
     ]
     if not targets:
         sys.exit("no such target")
+    programs = {tests: build(*tests) for tests in {target.tests for target in targets}}
 
     def work(target):
-        problem = target.minimise() if arguments.minimise else target.fuzz(arguments.seconds)
+        program = programs[target.tests]
+        if arguments.minimise:
+            problem = target.minimise(program)
+        else:
+            problem = target.fuzz(program, arguments.seconds)
         print(f"{'FAILED' if problem else 'ok    '} {target.name}\n{problem}".rstrip(), flush=True)
         return not problem
 
@@ -47,8 +65,31 @@ def main():
     return 0 if all(passed) else 1
 
 
+def build(package, *chosen):
+    """Builds one test program and returns its path."""
+    host = re.search(r"host: (\S+)", run(["rustc", "-vV"]).stdout)[1]
+    command = [
+        "cargo", "test", "--locked", "--no-run", "--message-format=json", "--profile", "fuzz",
+        "--target", host, "--target-dir", str(ROOT / "target/fuzz"), "--package", package, *chosen,
+    ]
+    flags = {"RUSTFLAGS": " ".join(INSTRUMENTED), "BOLERO_FUZZER": "libfuzzer"}
+    built = run(command, env={**os.environ, **flags})
+    if built.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{built.stderr}")
+    messages = [json.loads(line) for line in built.stdout.splitlines()]
+    programs = [message["executable"] for message in messages if message.get("executable")]
+    (program,) = programs
+    return program
+
+
+def run(command, **more):
+    return subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more
+    )
+
+
 def declared_targets():
-    """Every `target!(name, …)`, with the path of its test."""
+    """Every `target!(name, …)`, with the test that it becomes."""
     for source in sorted(ROOT.glob("crates/*/**/*.rs")):
         for name in re.findall(r"^ *target!\(\s*(\w+),", source.read_text(), re.MULTILINE):
             yield Target(source, name)
@@ -57,62 +98,76 @@ def declared_targets():
 class Target:
     def __init__(self, source, name):
         self.name = name
-        self.package = source.relative_to(ROOT / "crates").parts[0]
-        crate = ROOT / "crates" / self.package
+        crate, *inside = source.relative_to(ROOT / "crates").parts
         self.stored = source.parent / "__fuzz__" / name / "corpus"
-        self.found = FOUND / name / "corpus"
-        self.crashes = FOUND / name / "crashes"
-        tests = crate / "tests/it"
-        inside = source.relative_to(tests if source.is_relative_to(tests) else crate / "src")
-        # Tests of a source file are in a module of that name, in it or beside it.
-        modules = [*inside.parent.parts, inside.stem]
-        if not source.is_relative_to(tests) and modules[-1] != "tests":
+        self.own = FOUND / name
+        if inside[:2] == ["tests", "it"]:
+            self.tests = (crate, "--test", "it")
+            modules = inside[2:]
+        else:
+            self.tests = (crate, "--lib")
+            modules = inside[1:]
+        modules[-1] = modules[-1].removesuffix(".rs")
+        # The tests of a source file are in a module `tests`, in that file or beside it.
+        if "--lib" in self.tests and modules[-1] != "tests":
             modules.append("tests")
         self.test = "::".join([*modules, name, "fuzz"])
 
-    def fuzz(self, seconds):
+    def fuzz(self, program, seconds):
         """Returns what libFuzzer said last, if it found something."""
-        return self.run(["-T", f"{seconds}s"], [self.stored], self.found)
+        found = self.folder("found")
+        crashes = self.folder("crashes")
+        return self.drive(
+            program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+            f"-artifact_prefix={crashes}/", found, self.stored,
+        )
 
-    def minimise(self):
+    def minimise(self, program):
         """Merges what is stored and what was found into what is stored."""
-        merged = FOUND / self.name / "merged"
-        merged.mkdir(parents=True, exist_ok=True)
+        merged = self.folder("merged")
         for file in merged.iterdir():
             file.unlink()
-        merge = ["-set_cover_merge=1", f"-max_len={LONGEST_STORED_BYTES}", self.stored, self.found]
-        problem = self.run([], merge, merged)
+        problem = self.drive(
+            program, "-set_cover_merge=1", "-use_counters=0", f"-max_len={LONGEST_STORED_BYTES}",
+            merged, self.stored, self.folder("found"),
+        )
         if not problem:
             self.replace_stored(merged)
         return problem
 
     def replace_stored(self, merged):
-        """Inputs that a person named keep their names."""
-        names = {file.read_bytes(): file.name for file in self.stored.iterdir()}
-        chosen = {file.read_bytes(): file.name for file in merged.iterdir()}
-        for content, name in names.items():
-            if re.fullmatch("[0-9a-f]{40}", name) and content not in chosen:
-                (self.stored / name).unlink()
-        for content, name in chosen.items():
-            if content not in names:
-                (self.stored / name).write_bytes(content)
+        """Inputs that a person named stay."""
+        named = {
+            file.read_bytes() for file in self.stored.iterdir()
+            if not re.fullmatch("[0-9a-f]{40}", file.name)
+        }
+        for file in self.stored.iterdir():
+            if file.read_bytes() not in named:
+                file.unlink()
+        for file in merged.iterdir():
+            if file.read_bytes() not in named:
+                (self.stored / file.name).write_bytes(file.read_bytes())
 
-    def run(self, arguments, for_libfuzzer, corpus):
-        for folder in (self.found, self.crashes):
-            folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            "cargo", "bolero", "test", self.test, "--package", self.package, *BUILD,
-            "--corpus-dir", corpus, "--crashes-dir", self.crashes, *arguments,
-            *(f"--engine-args={argument}" for argument in for_libfuzzer),
-        ]
-        log = FOUND / self.name / "log"
+    def drive(self, program, *arguments):
+        log = self.folder("") / "log"
         with log.open("wb") as file:
             done = subprocess.run(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                [program, self.test, "--exact", "--nocapture", "--test-threads", "1"],
+                cwd=self.folder(""), stdin=subprocess.DEVNULL, stdout=file,
+                stderr=subprocess.STDOUT, env={
+                    **os.environ, "BOLERO_LIBTEST_HARNESS": "1", "BOLERO_TEST_NAME": self.test,
+                    "BOLERO_LIBFUZZER_ARGS": " ".join(str(argument) for argument in arguments),
+                },
             )
-        if done.returncode == 0:
+        said = log.read_text(errors="replace")
+        if done.returncode == 0 and re.search(r"^#\d+", said, re.MULTILINE):
             return ""
-        return f"{log}:\n" + "".join(log.read_text(errors="replace").splitlines(keepends=True)[-40:])
+        return f"exit {done.returncode}, {log}:\n" + "\n".join(said.splitlines()[-40:])
+
+    def folder(self, name):
+        folder = self.own / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 if __name__ == "__main__":

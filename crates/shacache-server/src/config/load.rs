@@ -261,3 +261,6 @@ fn prefix(key: Option<&str>) -> String {
 fn one_line(error: &toml::de::Error) -> String {
     error.message().lines().collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,6 @@
 use std::fs;
 use std::process::Output;
 
-use shacache_fuzz::target;
-use shacache_server::config::{self, Overrides};
-
 use crate::program::Home;
 
 /// What the program says about a file with `text`, the file's name left out.
@@ -307,36 +304,4 @@ fn wrong_usage_is_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
     }
-}
-
-target!(server_toml, |input| server_toml_property(print, input),
-    planted: |input| server_toml_property(print_or_say_it_in_many_lines, input));
-
-/// A file is good or one line says why not; a good one is printed as a file that says the same.
-fn server_toml_property(print: fn(&str) -> Result<String, String>, input: &[u8]) {
-    let Ok(text) = str::from_utf8(input) else { return };
-    match print(text) {
-        Ok(printed) => assert_eq!(print(&printed), Ok(printed)),
-        Err(reason) => assert!(!reason.contains('\n') && !reason.is_empty(), "{reason:?}"),
-    }
-}
-
-fn print(text: &str) -> Result<String, String> {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(file.path(), text).expect("the file is ours");
-    let overrides = Overrides { file: Some(file.path().to_owned()), ..Overrides::default() };
-    config::print(&overrides).map_err(|error| {
-        let mut reason = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            reason += &format!(": {error}");
-            cause = error.source();
-        }
-        reason
-    })
-}
-
-fn print_or_say_it_in_many_lines(text: &str) -> Result<String, String> {
-    let cause = text.parse::<toml::Table>().err().map(|error| error.to_string());
-    print(text).map_err(|reason| cause.unwrap_or(reason))
 }
