@@ -27,6 +27,7 @@ mod condition;
 mod directory;
 mod error;
 mod host;
+mod openapi;
 mod ops;
 mod range;
 mod routes;

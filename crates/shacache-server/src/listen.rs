@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -51,6 +51,7 @@ use tower::Service;
 
 use admission::Admission;
 use connection::Shared;
+use refusal::Refusal;
 use socket::{Accepted, Acceptor, Stream};
 use tls::Handshakes;
 
@@ -189,6 +190,11 @@ async fn secure(
         Err(_elapsed) => counters.handshake_timeouts.add(),
     }
     None
+}
+
+/// What a request is answered with whose head is refused before the service sees it.
+pub(crate) fn refusal_statuses() -> impl Iterator<Item = StatusCode> {
+    Refusal::ALL.into_iter().map(Refusal::status)
 }
 
 fn report_panic(ended: Result<(), JoinError>) {

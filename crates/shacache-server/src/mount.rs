@@ -190,7 +190,7 @@ pub enum HostNameError {
 }
 
 /// First segments of the server's own paths.
-const OPERATIONS: [&str; 5] = ["healthz", "health", "readyz", "metrics", "version"];
+const OPERATIONS: [&str; 6] = ["healthz", "health", "readyz", "metrics", "version", "openapi.json"];
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 use shacache_core::digest::{AnyDigestError, Digest, DigestError};
 use shacache_core::entry::EntryError;
@@ -17,12 +17,15 @@ use shacache_core::wire::{CACHE_NEVER, TEXT_MEDIA_TYPE};
 use shacache_store::error::{Chain, StoreError};
 use tracing::Level;
 
+pub(crate) use self::verdict::{Stage, Verdict};
 use super::condition::ConditionError;
 use super::host::HostError;
 use super::range::RangeError;
 use super::write::WriteError;
 use crate::access_log::Exchange;
 use crate::metrics::Metrics;
+
+mod verdict;
 
 /// Why a request gets neither a 2xx nor a 304. The text of each says what the client did wrong,
 /// or, where it did nothing wrong, what the log is to say.
@@ -70,24 +73,24 @@ impl Failure {
         Self::Panic(text.unwrap_or_else(|| "no text".to_owned()))
     }
 
-    /// The status, and how loud the log has to be: `None` where the access log says enough.
-    fn verdict(&self) -> (StatusCode, Option<Level>) {
+    fn verdict(&self) -> Verdict {
         match self {
-            Self::NoRoute | Self::NoBlob | Self::NoEntry => (StatusCode::NOT_FOUND, None),
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, None),
-            Self::Ambiguous => (StatusCode::CONFLICT, Some(Level::WARN)),
+            Self::NoRoute => Verdict::Nowhere,
+            Self::NoBlob | Self::NoEntry => Verdict::Missing,
+            Self::Method(_) => Verdict::WrongMethod,
+            Self::Ambiguous => Verdict::Ambiguous,
             Self::Host(_)
             | Self::BlobName(_)
             | Self::UploadName(_)
             | Self::Key(_)
             | Self::KeyWithQuery
             | Self::Entry(_)
-            | Self::Condition(ConditionError::Malformed(_)) => (StatusCode::BAD_REQUEST, None),
-            Self::Condition(ConditionError::Failed) => (StatusCode::PRECONDITION_FAILED, None),
-            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, None),
-            Self::Write(error) => (write_verdict(error), None),
+            | Self::Condition(ConditionError::Malformed(_)) => Verdict::Malformed,
+            Self::Condition(ConditionError::Failed) => Verdict::ConditionFailed,
+            Self::Range { .. } => Verdict::NoSuchPart,
+            Self::Write(error) => write_verdict(error),
             Self::Store(error) => store_verdict(error),
-            Self::Panic(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
+            Self::Panic(_) => Verdict::Broken,
         }
     }
 
@@ -103,38 +106,35 @@ impl Failure {
     }
 }
 
-fn write_verdict(error: &WriteError) -> StatusCode {
+fn write_verdict(error: &WriteError) -> Verdict {
     match error {
-        WriteError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        WriteError::Encoded | WriteError::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        WriteError::ForeignOrigin => StatusCode::FORBIDDEN,
-        WriteError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        WriteError::Part | WriteError::CutShort(_) => StatusCode::BAD_REQUEST,
+        WriteError::TooLarge { .. } => Verdict::TooLarge,
+        WriteError::Encoded | WriteError::MediaType { .. } => Verdict::WrongForm,
+        WriteError::ForeignOrigin => Verdict::Forbidden,
+        WriteError::TimedOut => Verdict::TooSlow,
+        WriteError::Part | WriteError::CutShort(_) => Verdict::Malformed,
     }
 }
 
-fn store_verdict(error: &StoreError) -> (StatusCode, Option<Level>) {
+fn store_verdict(error: &StoreError) -> Verdict {
     match error {
-        StoreError::WrongDigest { .. } | StoreError::WrongLength { .. } => {
-            (StatusCode::BAD_REQUEST, None)
-        }
-        StoreError::UnclaimedTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
-        StoreError::Banned(_) | StoreError::KeyFull { .. } => (StatusCode::FORBIDDEN, None),
-        StoreError::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, Some(Level::WARN)),
+        StoreError::WrongDigest { .. } | StoreError::WrongLength { .. } => Verdict::Malformed,
+        StoreError::UnclaimedTooLarge { .. } => Verdict::TooLarge,
+        StoreError::Banned(_) | StoreError::KeyFull { .. } => Verdict::Forbidden,
+        StoreError::NoSpace => Verdict::Full,
         // The store logs once why it refuses writes; each refused request says so in the access
         // log only.
         StoreError::Busy { .. } | StoreError::ReadOnly { .. } | StoreError::Closed => {
-            (StatusCode::SERVICE_UNAVAILABLE, None)
+            Verdict::Unavailable
         }
-        // What failed may work on the next try: a full table of files, a failing disk.
-        StoreError::Io { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some(Level::ERROR)),
+        StoreError::Io { .. } => Verdict::Failing,
         StoreError::Damaged(_)
         | StoreError::Index(_)
         | StoreError::Locked(_)
         | StoreError::Format { .. }
         | StoreError::NoArchive(_)
         | StoreError::TwoFileSystems(..)
-        | StoreError::Link(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(Level::ERROR)),
+        | StoreError::Link(_) => Verdict::Broken,
     }
 }
 
@@ -146,7 +146,7 @@ struct Failed(Arc<Failure>);
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.verdict().0;
+        *response.status_mut() = self.verdict().status();
         if let Some((name, value)) = self.header() {
             let value = HeaderValue::try_from(value).expect("numbers are printable ASCII");
             response.headers_mut().insert(name, value);
@@ -165,8 +165,9 @@ pub(crate) fn finish(
     let Some(Failed(failure)) = response.extensions_mut().remove::<Failed>() else {
         return response;
     };
-    let (status, level) = failure.verdict();
-    log(level, &failure, exchange);
+    let verdict = failure.verdict();
+    let status = verdict.status();
+    log(verdict.level(), &failure, exchange);
     let reason = status.canonical_reason().unwrap_or_default();
     let detail = if status.is_server_error() { reason.to_owned() } else { failure.to_string() };
     let (media_type, body) = if accept.is_some_and(wants_problem) {
@@ -214,14 +215,15 @@ fn wants_problem(accept: &HeaderValue) -> bool {
     })
 }
 
-const PROBLEM: &str = "application/problem+json";
+/// The media type of problem details.
+pub(crate) const PROBLEM: &str = "application/problem+json";
 
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::time::Duration;
 
-    use http::Request;
+    use http::{Request, StatusCode};
     use http_body_util::BodyExt as _;
 
     use super::*;

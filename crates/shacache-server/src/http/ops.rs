@@ -9,6 +9,7 @@ use serde_json::json;
 use shacache_core::wire::{CACHE_NEVER, TEXT_MEDIA_TYPE};
 
 use super::call::Call;
+use super::{openapi, routes};
 use crate::metrics::Metrics;
 
 /// `/healthz`: the process answers.
@@ -34,6 +35,12 @@ pub(crate) async fn metrics(State(call): State<Call>) -> Response {
 pub(crate) async fn version() -> Response {
     let version = json!({ "name": "shacached", "version": env!("CARGO_PKG_VERSION") });
     text(StatusCode::OK, "application/json", format!("{version}\n"))
+}
+
+/// `/openapi.json`: what can be asked and answered, for people's tools.
+pub(crate) async fn openapi(State(call): State<Call>) -> Response {
+    let document = openapi::document(&routes::table(), call.app().mounts());
+    text(StatusCode::OK, "application/json", format!("{document}\n"))
 }
 
 fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {

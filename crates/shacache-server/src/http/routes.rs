@@ -65,6 +65,13 @@ pub(crate) fn table() -> Vec<Resource> {
             &[200],
             ops::version,
         ),
+        Resource::new(Place::Server, &["/openapi.json"], Route::Operations).get(
+            Right::Nothing,
+            "getOpenApi",
+            "What can be asked, in the form of OpenAPI",
+            &[200],
+            ops::openapi,
+        ),
     ]
 }
 
@@ -91,7 +98,6 @@ pub(crate) struct Resource {
 
 /// One method on a resource.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the descriptions are for who reads the table"))]
 pub(crate) struct Operation {
     /// What is asked; a GET answers HEAD too.
     pub(crate) method: Method,

@@ -19,6 +19,8 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    pub(super) const ALL: [Self; 3] = [Self::LineTooLong, Self::HeadTooLarge, Self::Malformed];
+
     /// The whole answer to a request that begins with `line`, after which the connection is closed.
     pub(super) fn answer(self, line: &[u8]) -> Vec<u8> {
         let status = self.status();
@@ -50,7 +52,7 @@ impl Refusal {
         tracing::info!(client, method, path, status, reason = self.reason(), "refused");
     }
 
-    fn status(self) -> StatusCode {
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::LineTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

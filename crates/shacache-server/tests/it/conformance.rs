@@ -1,7 +1,8 @@
 //! What HTTP clients can rely on, as plain text: the scripts in `conformance/` at the root of the
-//! repository, each run against a server in this process, or against the one at
-//! `SHACACHE_CONFORMANCE_URL`. Their grammar is in `conformance/README.md`.
+//! repository, each run against a server in this process, whose description has to know every answer,
+//! or against the one at `SHACACHE_CONFORMANCE_URL`. Their grammar is in `conformance/README.md`.
 
+mod described;
 mod script;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
+use self::described::Described;
 use self::script::{Expected, Script, Step, fits};
 use crate::raw_http::{Answer, connect, exchange};
 use crate::running::{PATIENCE, Running};
@@ -60,7 +62,9 @@ fn run(name: &str) {
     match env::var("SHACACHE_CONFORMANCE_URL") {
         Err(_) => {
             let server = Running::start(&read("").settings);
-            perform(&name, server.address(), read(&server.address().to_string()));
+            let script = read(&server.address().to_string());
+            let described = Described::by(server.address(), &script.settings);
+            perform(&name, server.address(), script, Some(&described));
         }
         Ok(url) => {
             let host = url.strip_prefix("http://").expect("http://HOST:PORT");
@@ -68,25 +72,29 @@ fn run(name: &str) {
             let script = read(host);
             if script.settings.is_empty() {
                 let address = host.to_socket_addrs().expect("HOST:PORT").next();
-                perform(&name, address.expect("an address"), script);
+                perform(&name, address.expect("an address"), script, None);
             }
         }
     }
 }
 
-fn perform(name: &str, address: SocketAddr, script: Script) {
+fn perform(name: &str, address: SocketAddr, script: Script, described: Option<&Described>) {
     let failures: Vec<String> = script
         .steps
         .iter()
         .filter_map(|step| {
-            let reason = perform_step(address, step).err()?;
+            let reason = perform_step(address, step, described).err()?;
             Some(format!("{name}.http:{}: {}\n{reason}", step.line, step.title))
         })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-fn perform_step(address: SocketAddr, step: &Step) -> Result<(), String> {
+fn perform_step(
+    address: SocketAddr,
+    step: &Step,
+    described: Option<&Described>,
+) -> Result<(), String> {
     if step.hang_up {
         return connect(address)
             .and_then(|mut stream| stream.write_all(&step.request))
@@ -96,6 +104,9 @@ fn perform_step(address: SocketAddr, step: &Step) -> Result<(), String> {
     loop {
         let answer = exchange(address, &step.request);
         let answer = answer.map_err(|error| error.to_string())?.ok_or("no answer")?;
+        if let Some(described) = described {
+            described.check(&step.request, answer.status)?;
+        }
         let failed: Vec<String> =
             step.expected.iter().filter_map(|expected| unmet(expected, &answer)).collect();
         if failed.is_empty() {
