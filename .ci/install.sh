@@ -34,13 +34,12 @@ as_root() {
 # Any version that is there already will do: a developer's newer one is not replaced.
 install_cargo_tool() {
     local tool=$1 version=$2
-    shift 2
     if cargo "${tool#cargo-}" --version >/dev/null 2>&1; then
         echo "$tool is there"
         return
     fi
     echo "Building $tool $version; this takes several minutes, once."
-    cargo install --locked "$tool" --version "$version" "$@"
+    cargo install --locked "$tool" --version "$version"
 }
 
 # The stamp names the packages, so that changing them makes the environment anew.
