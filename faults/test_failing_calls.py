@@ -114,7 +114,8 @@ class FailingCalls(FaultTest):
         with server:
             self.assertEqual(acknowledged.lost(server), [])
         self.assertGreater(self.counts["refused"], 3)
-        self.assertGreater(self.counts["failed calls"], self.counts["starts"] // 2)
+        # A start makes few calls of a kind: the twentieth seldom comes.
+        self.assertGreaterEqual(self.counts["failed calls"], self.counts["refused"])
 
     def check_start(self, failing):
         try:
