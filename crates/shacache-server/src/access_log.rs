@@ -15,6 +15,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use crate::access::Name;
 use crate::listen::Peer;
 use crate::metrics::{Metrics, Route};
 
@@ -93,7 +94,7 @@ impl Exchange {
 pub(crate) struct Report {
     exchange: Exchange,
     metrics: Metrics,
-    route: RouteTaken,
+    noted: Noted,
     /// `None` while nothing has been answered.
     status: Option<StatusCode>,
     sent_bytes: u64,
@@ -101,12 +102,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Begins to report `request`, which is given the [`RouteTaken`] that its route is noted in.
+    /// Begins to report `request`, which is given the [`Noted`] that its way is noted in.
     pub(crate) fn begin<B>(request: &mut Request<B>, metrics: Metrics) -> Self {
         let exchange = Exchange::begin(request);
-        let route = RouteTaken::default();
-        request.extensions_mut().insert(route.clone());
-        Self { exchange, metrics, route, status: None, sent_bytes: 0, whole: false }
+        let noted = Noted::default();
+        request.extensions_mut().insert(noted.clone());
+        Self { exchange, metrics, noted, status: None, sent_bytes: 0, whole: false }
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
@@ -123,18 +124,25 @@ impl Report {
     }
 }
 
-/// Where the route that a request took is noted, for whoever reports it.
+/// Where the way that a request took is noted, for whoever reports it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RouteTaken(Arc<OnceLock<Route>>);
+pub(crate) struct Noted(Arc<Notes>);
 
-impl RouteTaken {
+#[derive(Debug, Default)]
+struct Notes {
+    route: OnceLock<Route>,
+    name: OnceLock<Name>,
+}
+
+impl Noted {
     /// Notes the route; the first one counts.
-    pub(crate) fn note(&self, route: Route) {
-        self.0.get_or_init(|| route);
+    pub(crate) fn route(&self, route: Route) {
+        self.0.route.get_or_init(|| route);
     }
 
-    fn route(&self) -> Route {
-        self.0.get().copied().unwrap_or(Route::None)
+    /// Notes who sent it, as far as that was asked and found out.
+    pub(crate) fn name(&self, name: Name) {
+        self.0.name.get_or_init(|| name);
     }
 }
 
@@ -172,17 +180,19 @@ impl HttpBody for Watched {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let Self { exchange, metrics, route, status, sent_bytes, whole } = self;
+        let Self { exchange, metrics, noted, status, sent_bytes, whole } = self;
+        let route = noted.0.route.get().copied().unwrap_or(Route::None);
         let elapsed = exchange.started.elapsed();
         let (status, outcome) = match status {
             Some(status) => (status.as_u16(), "answered"),
             None => (CLIENT_CLOSED_REQUEST, "abandoned"),
         };
-        metrics.answered(&exchange.method, route.route(), status, *sent_bytes, elapsed);
+        metrics.answered(&exchange.method, route, status, *sent_bytes, elapsed);
         // Texts from the client go out as string values, which both log formats escape.
         tracing::info!(
             target: "shacached::access",
             client = exchange.client(),
+            identity = noted.0.name.get().map(Name::as_str),
             method = exchange.method.as_str(),
             path = &*exchange.path(),
             status,

@@ -23,9 +23,13 @@ use hyper_util::service::TowerToHyperService;
 use shacache_store::error::Chain;
 use shacache_store::{Health, Reindexed, Store};
 use tokio::net::UnixListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use self::token::TokenCommand;
+use crate::app::App;
 
 pub mod client;
+pub mod token;
 
 /// The socket of a data folder's server. Dropping it removes the file.
 #[derive(Debug)]
@@ -56,12 +60,13 @@ impl AdminSocket {
     }
 
     /// Answers commands until dropped.
-    pub async fn serve(self, store: Store) {
+    pub async fn serve(self, app: App) {
         let routes = Router::new()
             .route(REINDEX, post(reindex))
             .route(VERIFY, post(verify))
             .route(HEALTH, get(health))
-            .with_state(store);
+            .route(TOKEN, post(token))
+            .with_state(app);
         let mut connections = JoinSet::new();
         loop {
             match self.socket.accept().await {
@@ -108,29 +113,36 @@ pub fn report(found: &Reindexed) -> String {
 }
 
 /// Goes on when the client leaves: half an index is worse than one nobody waits for.
-async fn reindex(State(store): State<Store>) -> Result<String, Failed> {
-    let found = tokio::spawn(async move { store.reindex().await }).await??;
+async fn reindex(State(app): State<App>) -> Result<String, Failed> {
+    let found = tokio::spawn(async move { app.store().reindex().await }).await??;
     Ok(report(&found))
 }
 
 /// Ends after the part at hand when the client leaves: it is there to read the report.
-async fn verify(State(store): State<Store>, options: Bytes) -> Result<Vec<u8>, Failed> {
+async fn verify(State(app): State<App>, options: Bytes) -> Result<Vec<u8>, Failed> {
     let options = serde_json::from_slice(&options)?;
     let waiting = Arc::new(());
     let asked = Arc::downgrade(&waiting);
-    let report = store.verify(options, move |_| asked.strong_count() > 0).await?;
+    let report = app.store().verify(options, move |_| asked.strong_count() > 0).await?;
     Ok(serde_json::to_vec(&report)?)
 }
 
 /// Whether writes are taken.
-async fn health(State(store): State<Store>) -> Result<&'static str, (StatusCode, &'static str)> {
-    match store.health() {
+async fn health(State(app): State<App>) -> Result<&'static str, (StatusCode, &'static str)> {
+    match app.store().health() {
         Health::Healthy => Ok("healthy\n"),
         Health::ReadOnly { .. } => Err((
             StatusCode::INTERNAL_SERVER_ERROR,
             "writes are refused until it is restarted; its log says why",
         )),
     }
+}
+
+/// Done to the end whether the client waits for it or not.
+async fn token(State(app): State<App>, command: Bytes) -> Result<Vec<u8>, Failed> {
+    let command: TokenCommand = serde_json::from_slice(&command)?;
+    let done = spawn_blocking(move || command.run(app.access().tokens()));
+    Ok(serde_json::to_vec(&done.await??)?)
 }
 
 /// What a command answers when it cannot do its work.
@@ -184,4 +196,5 @@ const PRIVATE: &str = "admin.new";
 const REINDEX: &str = "/reindex";
 const VERIFY: &str = "/verify";
 const HEALTH: &str = "/health";
+const TOKEN: &str = "/token";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -6,10 +6,22 @@ use std::sync::Arc;
 use shacache_store::error::StoreError;
 use shacache_store::{Health, Store, StoreOptions, UnclaimedLimits};
 
+use crate::access::{Access, AccessError};
 use crate::config::Config;
 use crate::listen::Counters;
 use crate::metrics::Metrics;
 use crate::mount::Mounts;
+
+/// Why a server cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is not known who may do what.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
 
 /// One server's state. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -18,6 +30,7 @@ pub struct App(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
+    access: Access,
     mounts: Mounts,
     blob_limit_bytes: u64,
     connections: Arc<Counters>,
@@ -29,10 +42,12 @@ impl App {
     /// runtime.
     ///
     /// # Errors
-    /// When the store cannot be opened; another server may have it.
-    pub fn open(config: &Config) -> Result<Self, StoreError> {
+    /// When the store cannot be opened, since another server may have it; when what decides who
+    /// may do what cannot be read.
+    pub fn open(config: &Config) -> Result<Self, OpenError> {
         let unclaimed = UnclaimedLimits::default();
         let store = Store::open(&StoreOptions { data: config.data().to_owned(), unclaimed })?;
+        let access = Access::open(config)?;
         store.tend();
         let connections = Arc::new(Counters::default());
         Ok(Self(Arc::new(Inner {
@@ -40,6 +55,7 @@ impl App {
             blob_limit_bytes: config.blob_limit_bytes(),
             metrics: Metrics::new(Arc::clone(&connections), store.clone()),
             connections,
+            access,
             store,
         })))
     }
@@ -48,6 +64,12 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// What decides who may do what.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.0.access
     }
 
     /// Whether writes are refused since a failure.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use shacache_server::access::{KeyPattern, NewToken, Role};
+use shacache_server::admin::token::TokenCommand;
 use shacache_server::config::Overrides;
 use shacache_server::listen::Address;
 use shacache_store::verify::{Subset, VerifyOptions};
@@ -42,6 +44,84 @@ pub(crate) enum Command {
         /// The folder.
         folder: PathBuf,
     },
+    /// Make, list and revoke tokens and passwords, also while a server runs.
+    #[command(subcommand)]
+    Token(Token),
+}
+
+/// What is to be done about tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token and print it, once; or a password of your own.
+    New(NewTokenArgs),
+    /// List all, without their secrets.
+    List {
+        #[command(flatten)]
+        settings: Settings,
+        /// List as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take back what has an id, or all that has a name.
+    Revoke {
+        #[command(flatten)]
+        settings: Settings,
+        /// An id or a name, as `list` shows them.
+        which: String,
+    },
+}
+
+/// A token to be made.
+#[derive(Debug, Args)]
+pub(crate) struct NewTokenArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Whose it is; logs say this.
+    name: String,
+    /// What it may: read, upload, put, admin. May be repeated.
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    roles: Vec<Role>,
+    /// Under which keys it may put entries; * stands for anything. May be repeated. Without it,
+    /// all.
+    #[arg(long = "key", value_name = "PATTERN")]
+    keys: Vec<KeyPattern>,
+    /// For how many days it is good. Without it, until it is revoked.
+    #[arg(long, value_name = "DAYS")]
+    expires_days: Option<u32>,
+    /// May also be sent as ?token=, by clients that can send nothing else. Proxies log that.
+    #[arg(long, conflicts_with = "password")]
+    query: bool,
+    /// Read a password from standard input, to be sent with the name, in place of a token.
+    #[arg(long)]
+    password: bool,
+    /// Answer as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Token {
+    pub(crate) fn wants_password(&self) -> bool {
+        matches!(self, Self::New(NewTokenArgs { password: true, .. }))
+    }
+
+    /// What to run, where, and whether to answer in JSON.
+    pub(crate) fn with(self, password: Option<String>) -> (Overrides, TokenCommand, bool) {
+        match self {
+            Self::New(new) => {
+                let NewTokenArgs { settings, name, roles, keys, expires_days, query, json, .. } =
+                    new;
+                let keys = if keys.is_empty() { vec![KeyPattern::all()] } else { keys };
+                let expires_in_days = expires_days;
+                let new =
+                    NewToken { name, roles, keys, expires_in_days, in_query: query, password };
+                (settings.into(), TokenCommand::New(new), json)
+            }
+            Self::List { settings, json } => (settings.into(), TokenCommand::List, json),
+            Self::Revoke { settings, which } => {
+                (settings.into(), TokenCommand::Revoke(which), false)
+            }
+        }
+    }
 }
 
 /// What is to be checked, and how.

@@ -8,15 +8,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::raw::{RawConfig, RawLimit, RawScrub, RawTls};
+use crate::access::{DownloadPolicy, IdentitySetting, UploadSetting};
 use crate::listen::{Address, AddressError, Limits, MinimumFlow};
 use crate::mount::{HostNameError, MountPathError, Mounts, MountsError};
 use crate::scrub::Scrub;
 
 pub use self::environment::EnvironmentError;
+pub use self::identity::IdentityError;
 pub use self::load::{LoadError, Origin, Overrides, load, print};
 pub use self::raw::{LogFormat, LogLevel};
 
 mod environment;
+mod identity;
 mod load;
 mod print;
 mod raw;
@@ -28,6 +31,9 @@ pub struct Config {
     unix_permissions: Option<Permissions>,
     data: PathBuf,
     tls: Option<TlsFiles>,
+    identities: Vec<IdentitySetting>,
+    upload: UploadSetting,
+    download: DownloadPolicy,
     mounts: Mounts,
     log_format: LogFormat,
     log_level: LogLevel,
@@ -60,6 +66,24 @@ impl Config {
     #[must_use]
     pub fn tls(&self) -> Option<&TlsFiles> {
         self.tls.as_ref()
+    }
+
+    /// Who is known by a certificate.
+    #[must_use]
+    pub fn identities(&self) -> &[IdentitySetting] {
+        &self.identities
+    }
+
+    /// Who may upload.
+    #[must_use]
+    pub fn upload(&self) -> UploadSetting {
+        self.upload
+    }
+
+    /// Who may download.
+    #[must_use]
+    pub fn download(&self) -> DownloadPolicy {
+        self.download
     }
 
     /// Where the two services are found.
@@ -127,6 +151,9 @@ impl TryFrom<&RawConfig> for Config {
             unix_permissions: permissions(&raw.unix_mode)?,
             data: raw.data.clone(),
             tls,
+            identities: identity::settings(&raw.identity)?,
+            upload: raw.upload.policy,
+            download: raw.download.policy,
             mounts,
             log_format: raw.log.format,
             log_level: raw.log.level,
@@ -185,6 +212,15 @@ pub enum SettingError {
     /// An address of https has nothing to show.
     #[error("an https listener shows a certificate, and tls.certificate names no file")]
     NoCertificate,
+    /// An identity is none.
+    #[error("number {number}")]
+    Identity {
+        /// Which one, counted from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        cause: IdentityError,
+    },
     /// A mount path cannot be read.
     #[error("{text:?}")]
     MountPath {
@@ -220,6 +256,7 @@ impl SettingError {
             Self::Mode { .. } => &["unix-mode"],
             Self::NoData => &["data"],
             Self::NoCertificate => &["listen"],
+            Self::Identity { .. } => &["identity"],
             Self::MountPath { key, .. } | Self::MountHost { key, .. } => std::slice::from_ref(key),
             Self::Mounts(MountsError::Overlap(..)) => &["mount.shadir", "mount.shacache"],
             Self::Mounts(MountsError::SharedHost(_)) => {

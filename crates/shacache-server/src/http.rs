@@ -17,6 +17,7 @@ use tower::util::ServiceExt;
 use self::call::Mount;
 use self::error::Failure;
 use self::routes::Place;
+use crate::access::UploadPolicy;
 use crate::access_log::{Report, Watched};
 use crate::app::App;
 use crate::mount::{HostName, MountPath};
@@ -46,11 +47,11 @@ struct Inner {
 }
 
 impl Answers {
-    /// The route table of `app`.
-    pub(crate) fn new(app: App) -> Self {
+    /// The routes of `app`, of a server where `upload` says who may upload.
+    pub(crate) fn new(app: App, upload: UploadPolicy) -> Self {
         let table = routes::table();
         let at = |place: Place, path: &MountPath| {
-            let mount = Mount::new(&app, path);
+            let mount = Mount::new(&app, upload, path);
             let here = table.iter().filter(|resource| resource.place == place);
             here.fold(Router::new(), |all, resource| all.merge(resource.routes(&mount)))
         };

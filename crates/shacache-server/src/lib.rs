@@ -7,6 +7,7 @@
 //! `http/condition` (what to send) → `http/error` (a failure's status) → `access_log`.
 //! [`config`] comes before all of that, and [`app`] holds what is opened before the socket listens.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod config;
@@ -16,7 +17,6 @@ pub mod mount;
 pub mod reload;
 pub mod scrub;
 
-mod access;
 mod access_log;
 mod http;
 mod metrics;
@@ -38,7 +38,8 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Drain {
-    let answers = Answers::new(app.clone());
+    let addresses = listeners.iter().map(Listener::local_addr);
+    let answers = Answers::new(app.clone(), app.access().upload_policy(addresses));
     let service = service_fn(move |request| {
         let answers = answers.clone();
         async move { Ok::<_, Infallible>(answers.answer(request).await) }

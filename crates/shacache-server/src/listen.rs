@@ -49,6 +49,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
+pub(crate) use admission::network;
+
 use admission::Admission;
 use connection::Shared;
 use refusal::Refusal;

@@ -17,6 +17,7 @@ mod manual;
 mod reindex;
 mod service_manager;
 mod start;
+mod token;
 mod verify;
 
 fn main() -> ExitCode {
@@ -33,12 +34,19 @@ fn main() -> ExitCode {
         Command::Health(settings) => health::run(&settings.into()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),
+        Command::Token(command) => token(command),
     };
     outcome.unwrap_or_else(|error| {
         // With standard error gone there is nobody left to tell.
         let _unheard = writeln!(io::stderr(), "shacached: {}", Chain(&*error));
         ExitCode::FAILURE
     })
+}
+
+fn token(command: args::Token) -> Result<ExitCode, Box<dyn Error>> {
+    let password = if command.wants_password() { Some(token::read_password()?) } else { None };
+    let (overrides, command, json) = command.with(password);
+    token::run(&overrides, command, json)
 }
 
 fn check_config(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use shacache_server::access::{UploadPolicy, UploadSetting};
 use shacache_server::admin::AdminSocket;
 use shacache_server::app::App;
 use shacache_server::config::{self, Config, Overrides};
@@ -33,6 +34,8 @@ pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
         let mut reload = Reload::new(overrides.clone());
         let tls = tls(&config, &mut reload)?;
         let app = App::open(&config)?;
+        let access = app.clone();
+        reload.register("access", move |config| Ok(access.access().reload(config)?));
         let listen = |config: &Config| bind(config, tls.as_ref(), inherited);
         let served = serve_until_stopped(&app, &config, listen, reload, &signals).await;
         // Also when it could not listen: closed in good order, the next start is a quick one.
@@ -52,14 +55,14 @@ async fn serve_until_stopped(
     let listeners = listen(config)?;
     let hangups = tokio::spawn(read_again(signals.hangups(), reload));
     let alive = tokio::spawn(service_manager::keep_alive());
-    announce(&listeners, config)?;
+    announce(&listeners, app, config)?;
     service_manager::ready();
     let told_to_stop = async {
         signals.first().await;
         service_manager::stopping();
     };
 
-    let admin = tokio::spawn(admin.serve(app.store().clone()));
+    let admin = tokio::spawn(admin.serve(app.clone()));
     let scrub = tokio::spawn(scrub::run(app.store().clone(), config.scrub()));
     let stopped = tokio::select! {
         drain = serve(app, listeners, config.limits().clone(), told_to_stop) => match drain {
@@ -211,7 +214,7 @@ struct CannotListen {
 }
 
 /// Says on standard output where everything is. Connections are accepted already.
-fn announce(listeners: &[Listener], config: &Config) -> io::Result<()> {
+fn announce(listeners: &[Listener], app: &App, config: &Config) -> io::Result<()> {
     let mut text = String::new();
     let mut server = None;
     for listener in listeners {
@@ -228,6 +231,17 @@ fn announce(listeners: &[Listener], config: &Config) -> io::Result<()> {
         }
     }
     text += &format!("data in {}\n", config.data().display());
+    let addresses = listeners.iter().map(Listener::local_addr);
+    if app.access().upload_policy(addresses) == UploadPolicy::ReadOnly {
+        let reason = match config.upload() {
+            UploadSetting::Auto => {
+                "read-only: others can connect, and upload.policy does not say who may upload"
+            }
+            _ => "read-only: upload.policy says so",
+        };
+        tracing::warn!("{reason}");
+        text += &format!("{reason}\n");
+    }
     if let Some(server) = server {
         let options = client_options(&server, config.mounts());
         text += &format!("try: shacache upload {options} FILE\n");

@@ -13,7 +13,8 @@ use hyper_util::rt::TokioIo;
 use shacache_store::verify::{Report, VerifyOptions};
 use tokio::net::UnixStream;
 
-use super::{HEALTH, REINDEX, SOCKET, ShortPath, VERIFY};
+use super::token::{TokenAnswer, TokenCommand};
+use super::{HEALTH, REINDEX, SOCKET, ShortPath, TOKEN, VERIFY};
 
 /// Has the server of `data` make its index anew; gives what it says to that.
 ///
@@ -41,6 +42,16 @@ pub async fn verify(data: &Path, options: &VerifyOptions) -> Result<Report, AskE
 pub async fn health(data: &Path) -> Result<String, AskError> {
     let text = ask(data, Method::GET, HEALTH, Body::empty()).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Has the server of `data` make, list or revoke tokens.
+///
+/// # Errors
+/// When no server answers, or it could not do it.
+pub async fn token(data: &Path, command: &TokenCommand) -> Result<TokenAnswer, AskError> {
+    let command = serde_json::to_vec(command).map_err(AskError::Unreadable)?;
+    let answer = ask(data, Method::POST, TOKEN, Body::from(command)).await?;
+    serde_json::from_slice(&answer).map_err(AskError::Unreadable)
 }
 
 async fn ask(data: &Path, method: Method, command: &str, body: Body) -> Result<Bytes, AskError> {

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
-use super::raw::{RawConfig, RawLimit, RawLog, RawMount, RawScrub, RawTls};
+use super::raw::{
+    RawConfig, RawDownload, RawIdentity, RawLimit, RawLog, RawMount, RawScrub, RawTls, RawUpload,
+};
 
 /// The text of a file that says what `table` says, every key with its description.
 pub(super) fn to_toml(table: &Table) -> String {
@@ -19,7 +21,9 @@ fn write_table(text: &mut String, table: &Table, keys: &[(&str, &[&str])]) {
     for (field, description) in keys {
         let name = field.replace('_', "-");
         let Some(value) = table.get(&name) else { continue };
-        let out = if value.is_table() { &mut sections } else { &mut *text };
+        let rows = value.as_array().filter(|rows| rows.first().is_some_and(Value::is_table));
+        let is_section = value.is_table() || rows.is_some();
+        let out = if is_section { &mut sections } else { &mut *text };
         out.push('\n');
         for line in *description {
             out.extend(["#", line, "\n"]);
@@ -28,6 +32,12 @@ fn write_table(text: &mut String, table: &Table, keys: &[(&str, &[&str])]) {
             Value::Table(section) => {
                 out.extend(["[", &name, "]\n"]);
                 write_table(out, section, section_keys(&name));
+            }
+            Value::Array(rows) if is_section => {
+                for row in rows.iter().filter_map(Value::as_table) {
+                    out.extend(["[[", &name, "]]\n"]);
+                    write_table(out, row, section_keys(&name));
+                }
             }
             value => writeln!(out, "{name} = {value}").expect("a String takes what is written"),
         }
@@ -38,7 +48,10 @@ fn write_table(text: &mut String, table: &Table, keys: &[(&str, &[&str])]) {
 
 fn section_keys(name: &str) -> &'static [(&'static str, &'static [&'static str])] {
     match name {
+        "identity" => RawIdentity::KEYS,
         "tls" => RawTls::KEYS,
+        "upload" => RawUpload::KEYS,
+        "download" => RawDownload::KEYS,
         "mount" => RawMount::KEYS,
         "log" => RawLog::KEYS,
         "limit" => RawLimit::KEYS,

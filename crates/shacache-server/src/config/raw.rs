@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{DownloadPolicy, Role, UploadSetting};
+
 /// Declares a table of keys. The description of a key is what `print-config` writes above it.
 macro_rules! table {
     (
@@ -38,8 +40,7 @@ table! {
         /// Where to listen: IP:PORT, https://IP:PORT for TLS, unix:/PATH for a Unix socket, or
         /// systemd:NAME and https://systemd:NAME for sockets that systemd has bound. Port 0 takes
         /// a free one.
-        /// Everyone who reaches an address can read and write: listen beyond 127.0.0.1 only where
-        /// that is meant.
+        /// Beyond 127.0.0.1, nobody can upload before upload.policy says who may.
         listen: Vec<String> = vec!["127.0.0.1:8080".to_owned()],
         /// Permissions of the Unix sockets made here, in octal: "660" lets a group connect, too. By
         /// default they follow the umask.
@@ -49,6 +50,14 @@ table! {
         data: PathBuf = PathBuf::new(),
         /// What listeners for https show to clients.
         tls: RawTls = RawTls::default(),
+        /// Who is known by a TLS certificate, each as [[identity]]: a name, its roles, and either
+        /// keys of certificates or a file of authorities. (Tokens and passwords are made by
+        /// `shacached token`.)
+        identity: Vec<RawIdentity> = Vec::new(),
+        /// Who may upload.
+        upload: RawUpload = RawUpload::default(),
+        /// Who may download.
+        download: RawDownload = RawDownload::default(),
         /// Where the two services are found.
         mount: RawMount = RawMount::default(),
         /// What is written to standard error.
@@ -69,6 +78,43 @@ table! {
         /// A PEM file: its private key (PKCS#8, PKCS#1 or SEC1), not encrypted. By default it is
         /// in the same file.
         key: PathBuf = PathBuf::new(),
+    }
+}
+
+table! {
+    /// One `[[identity]]`.
+    RawIdentity {
+        /// What it is called in logs.
+        name: String = String::new(),
+        /// What it may: "read", "upload" blobs, "put" entries, "admin".
+        roles: Vec<Role> = Vec::new(),
+        /// Under which keys it may put entries; * stands for anything.
+        keys: Vec<String> = vec!["*".to_owned()],
+        /// SHA-256 of the public keys (SubjectPublicKeyInfo) of its certificates, in hex digits.
+        certificates: Vec<String> = Vec::new(),
+        /// A PEM file of authorities; whoever shows a good certificate of one of them is it.
+        authorities: PathBuf = PathBuf::new(),
+        /// Of those certificates, only such as have one of these common names. Empty: all.
+        common_names: Vec<String> = Vec::new(),
+    }
+}
+
+table! {
+    /// `[upload]`.
+    RawUpload {
+        /// "open": everybody may. "credentials": identities with the roles for it. "signed":
+        /// everybody, entries that a listed certificate signed. "credentials+signed": both have to
+        /// be so. "read-only": nobody may. "auto" is open while every address to listen at is
+        /// loopback or a Unix socket, else read-only.
+        policy: UploadSetting = UploadSetting::Auto,
+    }
+}
+
+table! {
+    /// `[download]`.
+    RawDownload {
+        /// "open": everybody may. "credentials": identities with the role "read".
+        policy: DownloadPolicy = DownloadPolicy::Open,
     }
 }
 

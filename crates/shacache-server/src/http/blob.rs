@@ -81,6 +81,7 @@ async fn store(
     request: Request,
     expected: Option<&Digest>,
 ) -> Result<Stored, Failure> {
+    call.unconditionally()?;
     let method = request.method().clone();
     let mut body = WriteBody::accept(request, BLOB_MEDIA_TYPE, call.app().blob_limit_bytes())?;
     let mut incoming = call.app().store().blobs().incoming(body.announced_bytes())?;

@@ -2,22 +2,29 @@
 //! make one, and handlers take nothing else as their state. Must not know handlers.
 
 use axum::extract::Request;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 
 use super::error::Failure;
-use crate::access::Right;
+use super::target;
+use crate::access::{Credential, Refusal, Right, Sender, Terms, UploadPolicy, without_tokens};
+use crate::access_log::Noted;
 use crate::app::App;
+use crate::listen::Peer;
 use crate::mount::MountPath;
 
 /// A service at one of its paths; the server as a whole is at the root.
 #[derive(Debug, Clone)]
 pub(crate) struct Mount {
     app: App,
+    upload: UploadPolicy,
     path: MountPath,
 }
 
 impl Mount {
-    pub(crate) fn new(app: &App, path: &MountPath) -> Self {
-        Self { app: app.clone(), path: path.clone() }
+    pub(crate) fn new(app: &App, upload: UploadPolicy, path: &MountPath) -> Self {
+        Self { app: app.clone(), upload, path: path.clone() }
     }
 
     pub(crate) fn path(&self) -> &MountPath {
@@ -29,15 +36,35 @@ impl Mount {
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     mount: Mount,
+    terms: Terms,
 }
 
 impl Call {
-    /// Asks for `right` on behalf of `request`, before anything of its body is read.
+    /// Asks for `right` on behalf of `request`, before anything of its body is read, and takes the
+    /// tokens out of its target.
     ///
     /// # Errors
     /// When whoever sent it does not have the right.
-    pub(crate) fn admit(mount: Mount, _right: Right, _request: &Request) -> Result<Self, Failure> {
-        Ok(Self { mount })
+    pub(crate) async fn admit(
+        mount: Mount,
+        right: Right,
+        request: &mut Request,
+    ) -> Result<Self, Failure> {
+        let credential = Credential::of(request.headers(), request.uri());
+        if let Some(target) = without_tokens(request.uri()) {
+            *request.uri_mut() = target;
+        }
+        let key = match right {
+            Right::Put => Some(target::key(request.uri(), &mount.path)?),
+            Right::Nothing | Right::Read | Right::Upload | Right::Operate => None,
+        };
+        let sender = Sender { peer: request.extensions().get::<Peer>(), credential: &credential };
+        let access = mount.app.access();
+        let grant = access.decide(mount.upload, right, key.as_ref(), sender).await?;
+        if let (Some(name), Some(noted)) = (grant.name, request.extensions().get::<Noted>()) {
+            noted.name(name);
+        }
+        Ok(Self { mount, terms: grant.terms })
     }
 
     pub(crate) fn app(&self) -> &App {
@@ -47,5 +74,27 @@ impl Call {
     /// The path that the service was called at.
     pub(crate) fn path(&self) -> &MountPath {
         &self.mount.path
+    }
+
+    /// That what is uploaded is taken as it is.
+    ///
+    /// # Errors
+    /// When it has to be signed.
+    pub(crate) fn unconditionally(&self) -> Result<(), Refusal> {
+        match self.terms {
+            Terms::Unconditional => Ok(()),
+            Terms::Signed => Err(Refusal::Unsigned),
+        }
+    }
+}
+
+/// Whatever only some may read is kept out of caches that all share: with `public`, they would give
+/// it to everybody although it was asked for with credentials (RFC 9111, section 3.5).
+pub(crate) fn keep_private(response: &mut Response) {
+    if let Some(cached) = response.headers_mut().get_mut(CACHE_CONTROL)
+        && let Some(rest) = cached.to_str().ok().and_then(|text| text.strip_prefix("public"))
+    {
+        *cached = HeaderValue::try_from(format!("private{rest}"))
+            .expect("a header's value with another word in front is one");
     }
 }

@@ -46,6 +46,7 @@ pub(crate) async fn put(
     NewEntryKey(key): NewEntryKey,
     request: Request,
 ) -> Result<StatusCode, Failure> {
+    call.unconditionally()?;
     let method = request.method().clone();
     let body = WriteBody::accept(request, ENTRY_MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;
     let body = body.whole().await?;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 use shacache_core::digest::{AnyDigestError, Digest, DigestError};
@@ -22,6 +24,7 @@ use super::condition::ConditionError;
 use super::host::HostError;
 use super::range::RangeError;
 use super::write::WriteError;
+use crate::access::Refusal;
 use crate::access_log::Exchange;
 use crate::metrics::Metrics;
 
@@ -58,6 +61,8 @@ pub(crate) enum Failure {
     #[error("{source}")]
     Range { source: RangeError, size: u64 },
     #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +93,7 @@ impl Failure {
             | Self::Condition(ConditionError::Malformed(_)) => Verdict::Malformed,
             Self::Condition(ConditionError::Failed) => Verdict::ConditionFailed,
             Self::Range { .. } => Verdict::NoSuchPart,
+            Self::Refused(refusal) => refusal_verdict(refusal),
             Self::Write(error) => write_verdict(error),
             Self::Store(error) => store_verdict(error),
             Self::Panic(_) => Verdict::Broken,
@@ -100,9 +106,32 @@ impl Failure {
             Self::Store(StoreError::Busy { retry_after }) => {
                 Some((RETRY_AFTER, retry_after.as_secs().max(1).to_string()))
             }
+            Self::Refused(Refusal::Failures { wait }) => {
+                Some((RETRY_AFTER, wait.as_secs().saturating_add(1).to_string()))
+            }
+            Self::Refused(Refusal::Busy) => Some((RETRY_AFTER, "1".to_owned())),
+            Self::Refused(refusal) if refusal_verdict(refusal) == Verdict::Unknown => {
+                Some((WWW_AUTHENTICATE, CHALLENGE.to_owned()))
+            }
             Self::Range { size, .. } => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             _ => None,
         }
+    }
+}
+
+fn refusal_verdict(refusal: &Refusal) -> Verdict {
+    match refusal {
+        // Other credentials may help.
+        Refusal::Nobody | Refusal::Unreadable(_) | Refusal::Wrong | Refusal::NotInQuery => {
+            Verdict::Unknown
+        }
+        Refusal::ReadOnly
+        | Refusal::Stranger
+        | Refusal::Role { .. }
+        | Refusal::Key(_)
+        | Refusal::Unsigned => Verdict::Forbidden,
+        Refusal::Failures { .. } => Verdict::TooOften,
+        Refusal::Busy => Verdict::Unavailable,
     }
 }
 
@@ -148,7 +177,8 @@ impl IntoResponse for Failure {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.verdict().status();
         if let Some((name, value)) = self.header() {
-            let value = HeaderValue::try_from(value).expect("numbers are printable ASCII");
+            let value =
+                HeaderValue::try_from(value).expect("numbers and challenges are printable ASCII");
             response.headers_mut().insert(name, value);
         }
         response.extensions_mut().insert(Failed(Arc::new(self)));
@@ -214,6 +244,9 @@ fn wants_problem(accept: &HeaderValue) -> bool {
         media_type.trim_ascii().eq_ignore_ascii_case(PROBLEM.as_bytes())
     })
 }
+
+/// What a client that asks can send. Old ones send Basic unasked, from the user in the URL.
+const CHALLENGE: &str = "Basic realm=\"shacache\", charset=\"UTF-8\", Bearer realm=\"shacache\"";
 
 /// The media type of problem details.
 pub(crate) const PROBLEM: &str = "application/problem+json";

@@ -123,6 +123,7 @@ fn statuses_of(resource: &Resource, operation: &Operation, method: &Method) -> V
     let succeeded = succeeded.filter(|status| is_part_possible || *status != 206);
     let passes = |stage: &Stage| match stage {
         Stage::Any => true,
+        Stage::Asked => operation.right != Right::Nothing,
         Stage::Read => operation.right == Right::Read,
         Stage::Blob => operation.right == Right::Read && resource.place == Place::Shacache,
         Stage::Part => resource.place == Place::Shacache && *method == Method::GET,

@@ -15,11 +15,11 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use tower::util::MapRequestLayer;
 
-use super::call::{Call, Mount};
+use super::call::{Call, Mount, keep_private};
 use super::error::Failure;
 use super::{blob, directory, ops};
 use crate::access::Right;
-use crate::access_log::RouteTaken;
+use crate::access_log::Noted;
 use crate::metrics::Route;
 
 /// All routes.
@@ -52,7 +52,7 @@ pub(crate) fn table() -> Vec<Resource> {
             ops::ready,
         ),
         Resource::new(Place::Server, &["/metrics"], Route::Operations).get(
-            Right::Nothing,
+            Right::Operate,
             "getMetrics",
             "What is counted",
             &[200],
@@ -178,8 +178,8 @@ pub(crate) fn labelled<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
 ) -> Router<S> {
     routes.layer(MapRequestLayer::new(move |request: Request| {
-        if let Some(taken) = request.extensions().get::<RouteTaken>() {
-            taken.note(label);
+        if let Some(noted) = request.extensions().get::<Noted>() {
+            noted.route(label);
         }
         request
     }))
@@ -207,9 +207,14 @@ fn guarded<H: Handler<T, Call>, T: 'static>(
     right: Right,
     handler: H,
 ) -> MethodRouter<Mount> {
-    on(filter, async move |State(mount): State<Mount>, request: Request| {
-        let call = Call::admit(mount, right, &request)?;
-        Ok::<Response, Failure>(handler.call(request, call).await)
+    on(filter, async move |State(mount): State<Mount>, mut request: Request| {
+        let call = Call::admit(mount, right, &mut request).await?;
+        let is_private = right == Right::Read && call.app().access().is_private();
+        let mut response = handler.call(request, call).await;
+        if is_private {
+            keep_private(&mut response);
+        }
+        Ok::<Response, Failure>(response)
     })
 }
 
@@ -220,6 +225,9 @@ async fn other_method(method: Method) -> Result<http::StatusCode, Failure> {
     }
     Err(Failure::Method(method))
 }
+
+#[cfg(test)]
+mod matrix;
 
 #[cfg(test)]
 mod tests {

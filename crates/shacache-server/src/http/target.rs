@@ -3,12 +3,14 @@
 //! Must not know what is done with the name.
 
 use axum::extract::FromRequestParts;
+use http::Uri;
 use http::request::Parts;
 use shacache_core::digest::{AnyDigest, Digest};
-use shacache_core::key::Key;
+use shacache_core::key::{Key, KeyError};
 
 use super::call::Call;
 use super::error::Failure;
+use crate::mount::MountPath;
 
 /// The digest that a blob is asked for by.
 pub(crate) struct BlobName(pub(crate) AnyDigest);
@@ -17,7 +19,7 @@ impl FromRequestParts<Call> for BlobName {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
-        Ok(Self(after_mount(parts, call).parse()?))
+        Ok(Self(below(&parts.uri, call.path()).parse()?))
     }
 }
 
@@ -28,7 +30,7 @@ impl FromRequestParts<Call> for UploadName {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
-        Ok(Self(after_mount(parts, call).parse()?))
+        Ok(Self(below(&parts.uri, call.path()).parse()?))
     }
 }
 
@@ -39,7 +41,7 @@ impl FromRequestParts<Call> for EntryKey {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, call: &Call) -> Result<Self, Failure> {
-        Ok(Self(Key::from_path(after_mount(parts, call).as_bytes())?))
+        Ok(Self(key(&parts.uri, call.path())?))
     }
 }
 
@@ -59,8 +61,12 @@ impl FromRequestParts<Call> for NewEntryKey {
     }
 }
 
-fn after_mount<'a>(parts: &'a Parts, call: &Call) -> &'a str {
-    let path = parts.uri.path();
-    let rest = path.strip_prefix(call.path().as_str()).and_then(|rest| rest.strip_prefix('/'));
+/// The key that a target names below `mount`.
+pub(crate) fn key(uri: &Uri, mount: &MountPath) -> Result<Key, KeyError> {
+    Key::from_path(below(uri, mount).as_bytes())
+}
+
+fn below<'a>(uri: &'a Uri, mount: &MountPath) -> &'a str {
+    let rest = uri.path().strip_prefix(mount.as_str()).and_then(|rest| rest.strip_prefix('/'));
     rest.unwrap_or_default()
 }

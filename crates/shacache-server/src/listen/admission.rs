@@ -65,7 +65,7 @@ impl Drop for Slot {
 }
 
 /// What counts as one address: an IPv6 host commonly owns all of its /64.
-fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),

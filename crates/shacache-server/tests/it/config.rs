@@ -34,6 +34,8 @@ fn good_files() {
         "tls.certificate = \"/both\"",
         "data = \"/srv/shacache\"\n[mount]\nshacache = [\"/shacache/cache\"]\nshadir = [\"/shacache/dir/\"]",
         "mount.shacache-host = [\"shacache.example\", \"[::1]\"]\nmount.shadir = []",
+        "[upload]\npolicy = \"credentials+signed\"\n[download]\npolicy = \"credentials\"",
+        "[[identity]]\nname = \"a\"\nroles = [\"put\"]\nkeys = [\"a*\"]\nauthorities = \"/nowhere\"",
         "[log]\nformat = \"json\"\nlevel = \"debug\"",
         "[limit]\nblob-bytes = 0\nuncapped-addresses = [\"192.0.2.1\", \"2001:db8::1\"]",
     ] {
@@ -47,7 +49,7 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
         ("listen =", "FILE:1: string values must be quoted, expected literal string"),
         (
             "\n\nlissten = []",
-            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `mount`, `log`, `limit`, `scrub`",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `identity`, `upload`, `download`, `mount`, `log`, `limit`, `scrub`",
         ),
         (
             "listen = \"127.0.0.1:80\"",
@@ -79,6 +81,26 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
             "FILE:1: data: no folder is named; without HOME there is no default either",
         ),
         ("data = 1\n", "FILE:1: data: invalid type: integer `1`, expected path string"),
+        (
+            "[upload]\npolicy = \"closed\"",
+            "FILE:2: upload.policy: unknown variant `closed`, expected one of `auto`, `read-only`, `open`, `credentials`, `signed`, `credentials+signed`",
+        ),
+        (
+            "[[identity]]\nroles = [\"put\"]\nauthorities = \"/a\"",
+            "FILE:1: identity: number 1: name: a name has 1 to 64 letters, digits, - _ . and @",
+        ),
+        (
+            "[[identity]]\nname = \"a\"\nauthorities = \"/a\"",
+            "FILE:1: identity: number 1: it has no role",
+        ),
+        (
+            "[[identity]]\nname = \"a\"\nroles = [\"put\"]",
+            "FILE:1: identity: number 1: it has neither certificates nor authorities",
+        ),
+        (
+            "[[identity]]\nname = \"a\"\nroles = [\"put\"]\ncertificates = [\"00\"]",
+            "FILE:1: identity: number 1: certificates: a digest of this kind has 64 hex digits, not 2",
+        ),
         (
             "[mount]\nshacache = [\"shacache\"]",
             "FILE:2: mount.shacache: \"shacache\": a mount path begins with /",

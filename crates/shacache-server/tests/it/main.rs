@@ -1,5 +1,6 @@
 //! Integration tests of this crate, one module per matter.
 
+mod access;
 mod admin;
 mod config;
 mod conformance;

@@ -55,6 +55,13 @@ impl Home {
         self.spawn(self.shacached(&[]), FREE_PORT, arguments)
     }
 
+    /// The same, with variables of the environment.
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Program {
+        let mut shacached = self.shacached(&[]);
+        shacached.envs(variables.iter().copied());
+        self.spawn(shacached, FREE_PORT, &[])
+    }
+
     /// The same, from a shell that runs `command` first.
     pub(crate) fn serve_after(&self, command: &str) -> Program {
         let mut shell = Command::new("/bin/sh");

@@ -10,6 +10,8 @@ use tracing::Level;
 pub(crate) enum Stage {
     /// Whatever every request passes.
     Any,
+    /// A right is asked for.
+    Asked,
     /// A blob or entries are looked up.
     Read,
     /// What is looked up is a blob.
@@ -66,14 +68,18 @@ verdicts! {
     TooLarge: PAYLOAD_TOO_LARGE, None, [Write];
     /// The body comes in a form that is not taken.
     WrongForm: UNSUPPORTED_MEDIA_TYPE, None, [Write];
-    /// This may not be written.
-    Forbidden: FORBIDDEN, None, [Write];
+    /// Who asks may not do this, or this may not be written.
+    Forbidden: FORBIDDEN, None, [Asked, Write];
+    /// It is not known who asks; credentials may help.
+    Unknown: UNAUTHORIZED, None, [Asked];
+    /// Too many credentials were wrong.
+    TooOften: TOO_MANY_REQUESTS, None, [Asked];
     /// The body did not come in time.
     TooSlow: REQUEST_TIMEOUT, None, [Write];
     /// The disk is full.
     Full: INSUFFICIENT_STORAGE, Some(Level::WARN), [Write];
     /// Not now. Why was logged once, or is no failure.
-    Unavailable: SERVICE_UNAVAILABLE, None, [Read, Write];
+    Unavailable: SERVICE_UNAVAILABLE, None, [Asked, Read, Write];
     /// What failed may work on the next try: a full table of files, a failing disk.
     Failing: SERVICE_UNAVAILABLE, Some(Level::ERROR), [Read, Write];
     /// Something is wrong with the server itself.
