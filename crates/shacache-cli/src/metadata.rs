@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use shacache_client::Subject;
+use shacache_client::binding::url_md5;
 use shacache_core::json::{Object, Reader, Value};
 
 /// What the command line says about every entry of a run.
@@ -39,7 +40,13 @@ impl Metadata {
         };
         match subject {
             Subject::Url(url) => add("url", url.as_str().into()),
-            Subject::Key(key) => add("key", key.as_str().into()),
+            Subject::Key(key) => {
+                add("key", key.as_str().into());
+                if let Some(md5) = url_md5(key) {
+                    // Under such a key the word of `key` alone is not believed.
+                    add("urlmd5", md5.into());
+                }
+            }
         }
         if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {
             add("timestamp", now.as_secs_f64().into());

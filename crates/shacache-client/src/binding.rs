@@ -17,6 +17,12 @@ pub fn url_key(url: &str) -> Key {
         .expect("48 printable ASCII characters are a key")
 }
 
+/// The MD5 in the key of a URL; `None` for keys of another kind.
+#[must_use]
+pub fn url_md5(key: &Key) -> Option<&str> {
+    key.as_str().strip_prefix(URL_PREFIX)
+}
+
 /// The key of a software release in the binary cache: the MD5 of its URL, in hex.
 ///
 /// # Panics
@@ -42,7 +48,7 @@ pub fn check(key: &Key, metadata: &Object) -> Result<(), BindingError> {
     if named {
         judge("key", text("key") == Some(key.as_str()))?;
     }
-    if let Some(md5) = key.as_str().strip_prefix(URL_PREFIX) {
+    if let Some(md5) = url_md5(key) {
         if metadata.contains_key("url") {
             return judge("url", text("url").is_some_and(|url| md5_hex(url) == md5));
         }

@@ -66,6 +66,17 @@ fn an_entry_of_another_key_is_refused() {
 }
 
 #[test]
+fn what_is_uploaded_under_the_key_of_an_url_is_found_again() {
+    let reference = Reference::start();
+    let server = ["--server", &reference.url()];
+    // As `printf http://example.com/a | md5sum` says.
+    let key = "file-urlmd5:3e27a17e84f5f8486fbc14488e12e6ff";
+    run_with(shacache(&["upload", "-", "-k", key]).args(server), b"content".to_vec());
+    let mut download = shacache(&["download", "-u", "http://example.com/a", "--no-trust"]);
+    assert_eq!(succeed(download.args(server)), b"content");
+}
+
+#[test]
 fn metadata_do_not_reach_the_terminal_as_commands() {
     let reference = Reference::start();
     let server = ["--server", &reference.url()];
