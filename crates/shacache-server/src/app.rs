@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::listen::Counters;
 use crate::metrics::Metrics;
 use crate::mount::Mounts;
+use crate::signers::{self, SignersError};
 
 /// Why a server cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum OpenError {
     /// It is not known who may do what.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// It is not known whose signatures count.
+    #[error(transparent)]
+    Signers(#[from] SignersError),
 }
 
 /// One server's state. Cloning shares it.
@@ -43,11 +47,13 @@ impl App {
     ///
     /// # Errors
     /// When the store cannot be opened, since another server may have it; when what decides who
-    /// may do what cannot be read.
+    /// may do what, or whose signatures count, cannot be read.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
+        let signers = signers::read(config.trust())?;
         let unclaimed = UnclaimedLimits::default();
         let store = Store::open(&StoreOptions { data: config.data().to_owned(), unclaimed })?;
         let access = Access::open(config)?;
+        store.directory().trust(signers);
         store.tend();
         let connections = Arc::new(Counters::default());
         Ok(Self(Arc::new(Inner {
@@ -58,6 +64,15 @@ impl App {
             access,
             store,
         })))
+    }
+
+    /// Reads the certificates of those whose signatures count anew, and which of them are revoked.
+    ///
+    /// # Errors
+    /// When that is not known; what was known before stays in force.
+    pub fn reload_signers(&self, config: &Config) -> Result<(), SignersError> {
+        self.0.store.directory().trust(signers::read(config.trust())?);
+        Ok(())
     }
 
     /// The store.

@@ -7,11 +7,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::raw::{RawConfig, RawLimit, RawScrub, RawTls};
+use shacache_core::trust::{Admission, PublicKey};
+
+use self::raw::{RawConfig, RawLimit, RawScrub, RawTls, RawTrust};
 use crate::access::{DownloadPolicy, IdentitySetting, UploadSetting};
 use crate::listen::{Address, AddressError, Limits, MinimumFlow};
 use crate::mount::{HostNameError, MountPathError, Mounts, MountsError};
 use crate::scrub::Scrub;
+use crate::signers::{Revoked, RevokedError, TrustSettings};
 
 pub use self::environment::EnvironmentError;
 pub use self::identity::IdentityError;
@@ -40,6 +43,7 @@ pub struct Config {
     blob_limit_bytes: u64,
     limits: Limits,
     scrub: Scrub,
+    trust: TrustSettings,
 }
 
 impl Config {
@@ -116,6 +120,12 @@ impl Config {
         &self.limits
     }
 
+    /// Whose signatures count.
+    #[must_use]
+    pub fn trust(&self) -> &TrustSettings {
+        &self.trust
+    }
+
     /// When the archive is checked in the background.
     #[must_use]
     pub fn scrub(&self) -> Scrub {
@@ -160,6 +170,7 @@ impl TryFrom<&RawConfig> for Config {
             blob_limit_bytes: raw.limit.blob_bytes,
             limits: limits(&raw.limit),
             scrub: scrub(&raw.scrub),
+            trust: trust(&raw.trust)?,
         })
     }
 }
@@ -243,6 +254,15 @@ pub enum SettingError {
         #[source]
         cause: HostNameError,
     },
+    /// A revocation cannot be read.
+    #[error("{text:?}")]
+    Revoked {
+        /// As it was written.
+        text: String,
+        /// Why it is none.
+        #[source]
+        cause: RevokedError,
+    },
     /// The mounts hide one another.
     #[error(transparent)]
     Mounts(#[from] MountsError),
@@ -255,6 +275,7 @@ impl SettingError {
             Self::Listen { .. } | Self::ListenNowhere => &["listen"],
             Self::Mode { .. } => &["unix-mode"],
             Self::NoData => &["data"],
+            Self::Revoked { .. } => &["trust.revoked"],
             Self::NoCertificate => &["listen"],
             Self::Identity { .. } => &["identity"],
             Self::MountPath { key, .. } | Self::MountHost { key, .. } => std::slice::from_ref(key),
@@ -292,6 +313,18 @@ fn tls(raw: &RawTls) -> Option<TlsFiles> {
     let in_one = raw.key.as_os_str().is_empty();
     let key = if in_one { certificate.clone() } else { raw.key.clone() };
     Some(TlsFiles { certificate, key })
+}
+
+fn trust(raw: &RawTrust) -> Result<TrustSettings, SettingError> {
+    let revoked: Vec<Revoked> =
+        each(&raw.revoked, |text, cause| SettingError::Revoked { text, cause })?;
+    let least_bits =
+        if raw.refuse_short_keys { PublicKey::ADVISED_BITS } else { PublicKey::MIN_BITS };
+    Ok(TrustSettings {
+        certificates: raw.certificates.clone(),
+        admission: Admission { least_bits },
+        revocations: revoked.into_iter().map(|Revoked(revocation)| revocation).collect(),
+    })
 }
 
 fn scrub(raw: &RawScrub) -> Scrub {

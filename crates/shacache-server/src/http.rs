@@ -28,10 +28,12 @@ mod condition;
 mod directory;
 mod error;
 mod host;
+mod narrowing;
 mod openapi;
 mod ops;
 mod range;
 mod routes;
+mod signers;
 mod target;
 mod write;
 

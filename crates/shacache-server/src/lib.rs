@@ -16,6 +16,7 @@ pub mod log;
 pub mod mount;
 pub mod reload;
 pub mod scrub;
+pub mod signers;
 
 mod access_log;
 mod http;

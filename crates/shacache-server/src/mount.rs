@@ -190,7 +190,17 @@ pub enum HostNameError {
 }
 
 /// First segments of the server's own paths.
-const OPERATIONS: [&str; 6] = ["healthz", "health", "readyz", "metrics", "version", "openapi.json"];
+const OPERATIONS: [&str; 9] = [
+    "healthz",
+    "health",
+    "readyz",
+    "metrics",
+    "version",
+    "openapi.json",
+    "signers",
+    "signers.pem",
+    "signers.cfg",
+];
 
 #[cfg(test)]
 mod tests {

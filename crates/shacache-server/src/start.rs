@@ -36,6 +36,8 @@ pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
         let app = App::open(&config)?;
         let access = app.clone();
         reload.register("access", move |config| Ok(access.access().reload(config)?));
+        let signers = app.clone();
+        reload.register("signers", move |config| Ok(signers.reload_signers(config)?));
         let listen = |config: &Config| bind(config, tls.as_ref(), inherited);
         let served = serve_until_stopped(&app, &config, listen, reload, &signals).await;
         // Also when it could not listen: closed in good order, the next start is a quick one.

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::raw::{
-    RawConfig, RawDownload, RawIdentity, RawLimit, RawLog, RawMount, RawScrub, RawTls, RawUpload,
+    RawConfig, RawDownload, RawIdentity, RawLimit, RawLog, RawMount, RawScrub, RawTls, RawTrust,
+    RawUpload,
 };
 
 /// The text of a file that says what `table` says, every key with its description.
@@ -56,6 +57,7 @@ fn section_keys(name: &str) -> &'static [(&'static str, &'static [&'static str])
         "log" => RawLog::KEYS,
         "limit" => RawLimit::KEYS,
         "scrub" => RawScrub::KEYS,
+        "trust" => RawTrust::KEYS,
         _ => &[],
     }
 }

@@ -66,6 +66,8 @@ table! {
         limit: RawLimit = RawLimit::default(),
         /// The check of the archive in the background.
         scrub: RawScrub = RawScrub::default(),
+        /// Whose signatures count. See docs/trust.md.
+        trust: RawTrust = RawTrust::default(),
     }
 }
 
@@ -128,6 +130,22 @@ table! {
         days: NonZeroU64 = nonzero(30),
         /// The most that is read in a second, in bytes.
         bytes_per_second: NonZeroU64 = nonzero(32 * 1024 * 1024),
+    }
+}
+
+table! {
+    /// `[trust]`.
+    RawTrust {
+        /// PEM files with the certificates of those whose signatures count. Only their keys
+        /// matter. /signers shows them to everybody.
+        certificates: Vec<PathBuf> = Vec::new(),
+        /// Whether new entries are refused that a key under 2048 bits signed, where only signed
+        /// entries are taken.
+        refuse_short_keys: bool = false,
+        /// Keys that got out of hand, each as "FINGERPRINT since 2026-11-22T15:00:00Z": what they
+        /// signed and this server received from then on is in no list. Their certificates have to
+        /// stay listed above.
+        revoked: Vec<String> = Vec::new(),
     }
 }
 

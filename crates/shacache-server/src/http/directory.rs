@@ -5,24 +5,31 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use shacache_core::entry::SignedEntry;
 use shacache_core::wire::{CACHE_AFTER_ASKING, ENTRY_MEDIA_TYPE};
 
 use super::call::Call;
 use super::condition::Condition;
 use super::error::Failure;
+use super::narrowing;
 use super::target::{EntryKey, NewEntryKey};
 use super::write::WriteBody;
 use crate::metrics::Route;
 
-/// `GET` and `HEAD`: all entries of a key as one JSON list.
+/// `GET` and `HEAD`: the entries of a key as one JSON list; all, or those that a query asks for.
 pub(crate) async fn get(
     State(call): State<Call>,
     EntryKey(key): EntryKey,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let listing = call.app().store().directory().get(&key).await?.ok_or(Failure::NoEntry)?;
+    let directory = call.app().store().directory();
+    let listing = match narrowing::wanted(uri.query())? {
+        None => directory.get(&key).await?,
+        Some(wanted) => directory.get_narrowed(&key, wanted).await?,
+    };
+    let listing = listing.ok_or(Failure::NoEntry)?;
     let condition = Condition::evaluate(&headers, listing.tag())?;
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();

@@ -22,6 +22,7 @@ use tracing::Level;
 pub(crate) use self::verdict::{Stage, Verdict};
 use super::condition::ConditionError;
 use super::host::HostError;
+use super::narrowing::NarrowingError;
 use super::range::RangeError;
 use super::write::WriteError;
 use crate::access::Refusal;
@@ -54,6 +55,8 @@ pub(crate) enum Failure {
     Key(#[from] KeyError),
     #[error("a key's ? is written %3F")]
     KeyWithQuery,
+    #[error(transparent)]
+    Narrowing(#[from] NarrowingError),
     #[error(transparent)]
     Entry(#[from] EntryError),
     #[error(transparent)]
@@ -89,6 +92,7 @@ impl Failure {
             | Self::UploadName(_)
             | Self::Key(_)
             | Self::KeyWithQuery
+            | Self::Narrowing(_)
             | Self::Entry(_)
             | Self::Condition(ConditionError::Malformed(_)) => Verdict::Malformed,
             Self::Condition(ConditionError::Failed) => Verdict::ConditionFailed,

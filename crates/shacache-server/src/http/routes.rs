@@ -17,7 +17,7 @@ use tower::util::MapRequestLayer;
 
 use super::call::{Call, Mount, keep_private};
 use super::error::Failure;
-use super::{blob, directory, ops};
+use super::{blob, directory, ops, signers};
 use crate::access::Right;
 use crate::access_log::Noted;
 use crate::metrics::Route;
@@ -71,6 +71,27 @@ pub(crate) fn table() -> Vec<Resource> {
             "What can be asked, in the form of OpenAPI",
             &[200],
             ops::openapi,
+        ),
+        Resource::new(Place::Server, &["/signers"], Route::Operations).get(
+            Right::Nothing,
+            "getSigners",
+            "Whose signatures count here",
+            &[200],
+            signers::json,
+        ),
+        Resource::new(Place::Server, &["/signers.pem"], Route::Operations).get(
+            Right::Nothing,
+            "getSignersPem",
+            "Their certificates, revoked ones left out",
+            &[200],
+            signers::pem,
+        ),
+        Resource::new(Place::Server, &["/signers.cfg"], Route::Operations).get(
+            Right::Nothing,
+            "getSignersOption",
+            "The same as an option for slapos.cfg",
+            &[200],
+            signers::slapos,
         ),
     ]
 }

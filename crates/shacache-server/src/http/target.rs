@@ -34,7 +34,8 @@ impl FromRequestParts<Call> for UploadName {
     }
 }
 
-/// The key that entries are listed under. A query is ignored, as on every other path.
+/// The key that entries are listed under. What a query means is told by
+/// [`narrowing`](super::narrowing).
 pub(crate) struct EntryKey(pub(crate) Key);
 
 impl FromRequestParts<Call> for EntryKey {

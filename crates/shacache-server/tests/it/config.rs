@@ -36,6 +36,7 @@ fn good_files() {
         "mount.shacache-host = [\"shacache.example\", \"[::1]\"]\nmount.shadir = []",
         "[upload]\npolicy = \"credentials+signed\"\n[download]\npolicy = \"credentials\"",
         "[[identity]]\nname = \"a\"\nroles = [\"put\"]\nkeys = [\"a*\"]\nauthorities = \"/nowhere\"",
+        "[trust]\ncertificates = [\"/etc/shacache/signers.pem\"]\nrefuse-short-keys = true",
         "[log]\nformat = \"json\"\nlevel = \"debug\"",
         "[limit]\nblob-bytes = 0\nuncapped-addresses = [\"192.0.2.1\", \"2001:db8::1\"]",
     ] {
@@ -49,7 +50,7 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
         ("listen =", "FILE:1: string values must be quoted, expected literal string"),
         (
             "\n\nlissten = []",
-            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `identity`, `upload`, `download`, `mount`, `log`, `limit`, `scrub`",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `identity`, `upload`, `download`, `mount`, `log`, `limit`, `scrub`, `trust`",
         ),
         (
             "listen = \"127.0.0.1:80\"",

@@ -50,6 +50,7 @@ scripts! {
     operations
     ranges
     requests
+    signers
     web_origins
 }
 

@@ -1,0 +1,104 @@
+//! Whose signatures count at this server: the certificates of its configuration, read from their
+//! files, and what is asked of new entries. Must not know HTTP, nor how entries are kept.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use shacache_core::digest::DigestError;
+use shacache_core::trust::{Admission, Certificate, Fingerprint, PublicKey, Revocation, Trust};
+use shacache_store::directory::Signers;
+
+/// What the configuration says about signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustSettings {
+    /// PEM files with the certificates of those whose signatures count.
+    pub certificates: Vec<PathBuf>,
+    /// What new entries have to be where only signed ones are taken.
+    pub admission: Admission,
+    /// Keys whose later entries are hidden.
+    pub revocations: Vec<Revocation>,
+}
+
+/// A revocation as the configuration has it: a fingerprint, `since`, and a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Revoked(pub(crate) Revocation);
+
+impl FromStr for Revoked {
+    type Err = RevokedError;
+
+    fn from_str(text: &str) -> Result<Self, RevokedError> {
+        let (signer, since) = text.split_once(" since ").ok_or(RevokedError::Form)?;
+        let signer = signer.trim().parse()?;
+        let since: jiff::Timestamp = since.trim().parse()?;
+        Ok(Self(Revocation { signer, since_us: since.as_microsecond() }))
+    }
+}
+
+/// A text is no revocation.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokedError {
+    /// It has not the two parts.
+    #[error(
+        "a revocation is a fingerprint, the word since, and a time such as 2026-11-22T15:00:00Z"
+    )]
+    Form,
+    /// The first part is no fingerprint.
+    #[error("the fingerprint is the SHA-256 of a public key")]
+    Signer(#[from] DigestError),
+    /// The second part is no time.
+    #[error("the time is none")]
+    Since(#[from] jiff::Error),
+}
+
+/// Reads the certificates. What cannot be used of a file is logged and left out.
+///
+/// # Errors
+/// When a file cannot be read, or a revoked key is not among the certificates.
+pub fn read(settings: &TrustSettings) -> Result<Signers, SignersError> {
+    let mut certificates = Vec::new();
+    for path in &settings.certificates {
+        certificates.extend(read_file(path)?);
+    }
+    let trust: Trust = certificates.into_iter().collect();
+    for certificate in trust.certificates() {
+        let key = certificate.public_key();
+        if key.bits() < PublicKey::ADVISED_BITS {
+            let (name, bits) = (certificate.common_name(), key.bits());
+            tracing::warn!(name, bits, fingerprint = %key.fingerprint(), "a signer's key is short");
+        }
+    }
+    for revocation in &settings.revocations {
+        if trust.certificate_of(&revocation.signer).is_none() {
+            return Err(SignersError::RevokedStranger(revocation.signer));
+        }
+    }
+    Ok(Signers::new(trust, settings.revocations.clone()))
+}
+
+/// Why it is not known whose signatures count.
+#[derive(Debug, thiserror::Error)]
+pub enum SignersError {
+    /// A file cannot be read.
+    #[error("trust.certificates: {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Without its certificate nobody can tell what a key signed.
+    #[error("trust.revoked: no certificate of trust.certificates has the fingerprint {0}")]
+    RevokedStranger(Fingerprint),
+}
+
+fn read_file(path: &Path) -> Result<Vec<Certificate>, SignersError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| SignersError::Read { path: path.to_owned(), source })?;
+    let (trust, skipped) = Trust::from_pem_list(&text);
+    for skipped in skipped {
+        tracing::warn!(path = %path.display(), %skipped, "trust.certificates");
+    }
+    Ok(trust.certificates().iter().map(|certificate| (**certificate).clone()).collect())
+}
