@@ -115,8 +115,6 @@ pub(crate) enum Refusal {
     Role { name: Name, role: Role },
     #[error("{0} may not put entries under this key")]
     Key(Name),
-    #[error("uploads have to be signed, and this server has no list of signers")]
-    Unsigned,
     #[error("too many wrong credentials; wait")]
     Failures { wait: Duration },
     #[error("too many passwords wait to be checked")]

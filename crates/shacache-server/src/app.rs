@@ -1,17 +1,21 @@
 //! Everything a server needs, opened before its socket listens: the store, the counters and what
 //! the configuration says about requests. Must not know HTTP.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use shacache_core::entry::SignedEntry;
+use shacache_core::trust::Admission;
 use shacache_store::error::StoreError;
-use shacache_store::{Health, Store, StoreOptions, UnclaimedLimits};
+use shacache_store::{Health, Store, StoreOptions};
 
 use crate::access::{Access, AccessError};
 use crate::config::Config;
-use crate::listen::Counters;
+use crate::listen::{Counters, Limits, network};
 use crate::metrics::Metrics;
 use crate::mount::Mounts;
-use crate::signers::{self, SignersError};
+use crate::signers::{self, Refused, SignersError};
 
 /// Why a server cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,8 @@ struct Inner {
     access: Access,
     mounts: Mounts,
     blob_limit_bytes: u64,
+    admission: Admission,
+    shared_addresses: HashSet<IpAddr>,
     connections: Arc<Counters>,
     metrics: Metrics,
 }
@@ -50,8 +56,9 @@ impl App {
     /// may do what, or whose signatures count, cannot be read.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
         let signers = signers::read(config.trust())?;
-        let unclaimed = UnclaimedLimits::default();
-        let store = Store::open(&StoreOptions { data: config.data().to_owned(), unclaimed })?;
+        let options =
+            StoreOptions { data: config.data().to_owned(), unclaimed: config.unclaimed() };
+        let store = Store::open(&options)?;
         let access = Access::open(config)?;
         store.directory().trust(signers);
         store.tend();
@@ -59,11 +66,24 @@ impl App {
         Ok(Self(Arc::new(Inner {
             mounts: config.mounts().clone(),
             blob_limit_bytes: config.blob_limit_bytes(),
+            admission: config.trust().admission,
+            shared_addresses: shared_addresses(config.limits()),
             metrics: Metrics::new(Arc::clone(&connections), store.clone()),
             connections,
             access,
             store,
         })))
+    }
+
+    /// Judges an entry that is to be taken because of who signed it.
+    pub(crate) fn admit(&self, entry: SignedEntry) -> Result<SignedEntry, Refused> {
+        signers::admit(&self.0.admission, &self.0.store.directory().signers(), entry)
+    }
+
+    /// The network that what comes from an address counts for; `None` where it speaks for many.
+    pub(crate) fn holder(&self, ip: Option<IpAddr>) -> Option<IpAddr> {
+        let alone = ip.filter(|ip| !ip.is_loopback() && !self.0.shared_addresses.contains(ip));
+        alone.map(network)
     }
 
     /// Reads the certificates of those whose signatures count anew, and which of them are revoked.
@@ -111,4 +131,9 @@ impl App {
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
+}
+
+/// Proxies, behind which anybody may be.
+fn shared_addresses(limits: &Limits) -> HashSet<IpAddr> {
+    limits.uncapped_addresses.iter().map(IpAddr::to_canonical).collect()
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shacache_core::trust::{Admission, PublicKey};
+use shacache_store::UnclaimedLimits;
 
 use self::raw::{RawConfig, RawLimit, RawScrub, RawTls, RawTrust};
 use crate::access::{DownloadPolicy, IdentitySetting, UploadSetting};
@@ -44,6 +45,7 @@ pub struct Config {
     limits: Limits,
     scrub: Scrub,
     trust: TrustSettings,
+    unclaimed: UnclaimedLimits,
 }
 
 impl Config {
@@ -120,6 +122,12 @@ impl Config {
         &self.limits
     }
 
+    /// What blobs without credentials may take.
+    #[must_use]
+    pub fn unclaimed(&self) -> UnclaimedLimits {
+        self.unclaimed
+    }
+
     /// Whose signatures count.
     #[must_use]
     pub fn trust(&self) -> &TrustSettings {
@@ -170,7 +178,11 @@ impl TryFrom<&RawConfig> for Config {
             blob_limit_bytes: raw.limit.blob_bytes,
             limits: limits(&raw.limit),
             scrub: scrub(&raw.scrub),
-            trust: trust(&raw.trust)?,
+            trust: trust(&raw.trust, raw.upload.policy)?,
+            unclaimed: UnclaimedLimits {
+                keep: Duration::from_secs(raw.upload.unclaimed_seconds.get()),
+                bytes: raw.upload.unclaimed_bytes.get(),
+            },
         })
     }
 }
@@ -315,13 +327,20 @@ fn tls(raw: &RawTls) -> Option<TlsFiles> {
     Some(TlsFiles { certificate, key })
 }
 
-fn trust(raw: &RawTrust) -> Result<TrustSettings, SettingError> {
+fn trust(raw: &RawTrust, upload: UploadSetting) -> Result<TrustSettings, SettingError> {
     let revoked: Vec<Revoked> =
         each(&raw.revoked, |text, cause| SettingError::Revoked { text, cause })?;
     let least_bits =
         if raw.refuse_short_keys { PublicKey::ADVISED_BITS } else { PublicKey::MIN_BITS };
     Ok(TrustSettings {
         certificates: raw.certificates.clone(),
+        is_required: match upload {
+            UploadSetting::Signed | UploadSetting::CredentialsAndSigned => true,
+            UploadSetting::Auto
+            | UploadSetting::ReadOnly
+            | UploadSetting::Open
+            | UploadSetting::Credentials => false,
+        },
         admission: Admission { least_bits },
         revocations: revoked.into_iter().map(|Revoked(revocation)| revocation).collect(),
     })

@@ -5,9 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use shacache_core::digest::DigestError;
-use shacache_core::trust::{Admission, Certificate, Fingerprint, PublicKey, Revocation, Trust};
+use shacache_core::entry::SignedEntry;
+use shacache_core::trust::{
+    Admission, Certificate, Fingerprint, NotAdmitted, PublicKey, Revocation, Trust,
+};
 use shacache_store::directory::Signers;
 
 /// What the configuration says about signatures.
@@ -15,7 +19,9 @@ use shacache_store::directory::Signers;
 pub struct TrustSettings {
     /// PEM files with the certificates of those whose signatures count.
     pub certificates: Vec<PathBuf>,
-    /// What new entries have to be where only signed ones are taken.
+    /// Whether only signed entries are taken.
+    pub is_required: bool,
+    /// What new entries have to be then.
     pub admission: Admission,
     /// Keys whose later entries are hidden.
     pub revocations: Vec<Revocation>,
@@ -55,7 +61,8 @@ pub enum RevokedError {
 /// Reads the certificates. What cannot be used of a file is logged and left out.
 ///
 /// # Errors
-/// When a file cannot be read, or a revoked key is not among the certificates.
+/// When a file cannot be read, a revoked key is not among the certificates, or there is none where
+/// only signed entries are taken.
 pub fn read(settings: &TrustSettings) -> Result<Signers, SignersError> {
     let mut certificates = Vec::new();
     for path in &settings.certificates {
@@ -69,12 +76,41 @@ pub fn read(settings: &TrustSettings) -> Result<Signers, SignersError> {
             tracing::warn!(name, bits, fingerprint = %key.fingerprint(), "a signer's key is short");
         }
     }
+    if settings.is_required && trust.is_empty() {
+        return Err(SignersError::Nobody);
+    }
     for revocation in &settings.revocations {
         if trust.certificate_of(&revocation.signer).is_none() {
             return Err(SignersError::RevokedStranger(revocation.signer));
         }
     }
     Ok(Signers::new(trust, settings.revocations.clone()))
+}
+
+/// Judges an entry that somebody is about to put, where only entries of listed signers are taken.
+///
+/// # Errors
+/// When it is none, or the signer is revoked.
+pub(crate) fn admit(
+    rules: &Admission,
+    signers: &Signers,
+    entry: SignedEntry,
+) -> Result<SignedEntry, Refused> {
+    let trusted = rules.admit(signers.trust(), entry)?;
+    let signer = *trusted.signer().public_key().fingerprint();
+    if signers.revocation_of(&signer).is_some_and(|revocation| revocation.hides(now_us())) {
+        return Err(Refused::Revoked(signer));
+    }
+    Ok(trusted.into_entry())
+}
+
+/// Why an entry is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
+    #[error("the signer {0} is revoked")]
+    Revoked(Fingerprint),
 }
 
 /// Why it is not known whose signatures count.
@@ -88,6 +124,9 @@ pub enum SignersError {
         /// Why.
         source: io::Error,
     },
+    /// Nobody could upload anything.
+    #[error("trust.certificates: no usable certificate, and upload.policy asks for signed entries")]
+    Nobody,
     /// Without its certificate nobody can tell what a key signed.
     #[error("trust.revoked: no certificate of trust.certificates has the fingerprint {0}")]
     RevokedStranger(Fingerprint),
@@ -101,4 +140,10 @@ fn read_file(path: &Path) -> Result<Vec<Certificate>, SignersError> {
         tracing::warn!(path = %path.display(), %skipped, "trust.certificates");
     }
     Ok(trust.certificates().iter().map(|certificate| (**certificate).clone()).collect())
+}
+
+/// In microseconds since 1970. A clock before that is one that nobody set.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

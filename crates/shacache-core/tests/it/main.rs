@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, in its helpers too")]
 
+mod admission;
 mod base64_like_python;
 mod fuzz;
 mod golden_entries;

@@ -109,6 +109,11 @@ table! {
         /// be so. "read-only": nobody may. "auto" is open while every address to listen at is
         /// loopback or a Unix socket, else read-only.
         policy: UploadSetting = UploadSetting::Auto,
+        /// How long a blob stays that somebody without credentials sent under "signed", and no
+        /// accepted entry names, in seconds. Until one does it is served to nobody.
+        unclaimed_seconds: NonZeroU64 = nonzero(60 * 60),
+        /// The most that such blobs take together, in bytes; a client address may hold a quarter.
+        unclaimed_bytes: NonZeroU64 = nonzero(16 * 1024 * 1024 * 1024),
     }
 }
 

@@ -17,6 +17,7 @@ use super::error::Failure;
 use super::range;
 use super::target::{BlobName, UploadName};
 use super::write::WriteBody;
+use crate::access::Terms;
 use crate::metrics::Route;
 
 mod answer;
@@ -81,10 +82,13 @@ async fn store(
     request: Request,
     expected: Option<&Digest>,
 ) -> Result<Stored, Failure> {
-    call.unconditionally()?;
     let method = request.method().clone();
     let mut body = WriteBody::accept(request, BLOB_MEDIA_TYPE, call.app().blob_limit_bytes())?;
-    let mut incoming = call.app().store().blobs().incoming(body.announced_bytes())?;
+    let (blobs, announced_bytes) = (call.app().store().blobs(), body.announced_bytes());
+    let mut incoming = match call.terms() {
+        Terms::Unconditional => blobs.incoming(announced_bytes)?,
+        Terms::Signed => blobs.incoming_unclaimed(announced_bytes, call.holder()).await?,
+    };
     while let Some(bytes) = body.next().await? {
         incoming.write(bytes).await?;
     }

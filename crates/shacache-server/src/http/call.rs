@@ -1,6 +1,8 @@
 //! One request that was granted the right its route asks for. [`Call::admit`] is the only way to
 //! make one, and handlers take nothing else as their state. Must not know handlers.
 
+use std::net::IpAddr;
+
 use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderValue;
@@ -8,7 +10,7 @@ use http::header::CACHE_CONTROL;
 
 use super::error::Failure;
 use super::target;
-use crate::access::{Credential, Refusal, Right, Sender, Terms, UploadPolicy, without_tokens};
+use crate::access::{Credential, Right, Sender, Terms, UploadPolicy, without_tokens};
 use crate::access_log::Noted;
 use crate::app::App;
 use crate::listen::Peer;
@@ -37,6 +39,7 @@ impl Mount {
 pub(crate) struct Call {
     mount: Mount,
     terms: Terms,
+    holder: Option<IpAddr>,
 }
 
 impl Call {
@@ -64,7 +67,8 @@ impl Call {
         if let (Some(name), Some(noted)) = (grant.name, request.extensions().get::<Noted>()) {
             noted.name(name);
         }
-        Ok(Self { mount, terms: grant.terms })
+        let holder = mount.app.holder(sender.peer.and_then(Peer::ip));
+        Ok(Self { terms: grant.terms, holder, mount })
     }
 
     pub(crate) fn app(&self) -> &App {
@@ -76,15 +80,14 @@ impl Call {
         &self.mount.path
     }
 
-    /// That what is uploaded is taken as it is.
-    ///
-    /// # Errors
-    /// When it has to be signed.
-    pub(crate) fn unconditionally(&self) -> Result<(), Refusal> {
-        match self.terms {
-            Terms::Unconditional => Ok(()),
-            Terms::Signed => Err(Refusal::Unsigned),
-        }
+    /// On which terms what is uploaded is taken.
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// On whose account a blob lies until it is claimed; `None` where one address speaks for many.
+    pub(crate) fn holder(&self) -> Option<IpAddr> {
+        self.holder
     }
 }
 

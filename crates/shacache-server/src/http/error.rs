@@ -28,6 +28,7 @@ use super::write::WriteError;
 use crate::access::Refusal;
 use crate::access_log::Exchange;
 use crate::metrics::Metrics;
+use crate::signers::Refused;
 
 mod verdict;
 
@@ -59,6 +60,8 @@ pub(crate) enum Failure {
     Narrowing(#[from] NarrowingError),
     #[error(transparent)]
     Entry(#[from] EntryError),
+    #[error(transparent)]
+    NotTaken(#[from] Refused),
     #[error(transparent)]
     Condition(#[from] ConditionError),
     #[error("{source}")]
@@ -95,6 +98,7 @@ impl Failure {
             | Self::Narrowing(_)
             | Self::Entry(_)
             | Self::Condition(ConditionError::Malformed(_)) => Verdict::Malformed,
+            Self::NotTaken(_) => Verdict::Forbidden,
             Self::Condition(ConditionError::Failed) => Verdict::ConditionFailed,
             Self::Range { .. } => Verdict::NoSuchPart,
             Self::Refused(refusal) => refusal_verdict(refusal),
@@ -129,11 +133,9 @@ fn refusal_verdict(refusal: &Refusal) -> Verdict {
         Refusal::Nobody | Refusal::Unreadable(_) | Refusal::Wrong | Refusal::NotInQuery => {
             Verdict::Unknown
         }
-        Refusal::ReadOnly
-        | Refusal::Stranger
-        | Refusal::Role { .. }
-        | Refusal::Key(_)
-        | Refusal::Unsigned => Verdict::Forbidden,
+        Refusal::ReadOnly | Refusal::Stranger | Refusal::Role { .. } | Refusal::Key(_) => {
+            Verdict::Forbidden
+        }
         Refusal::Failures { .. } => Verdict::TooOften,
         Refusal::Busy => Verdict::Unavailable,
     }

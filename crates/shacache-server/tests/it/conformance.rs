@@ -50,6 +50,7 @@ scripts! {
     operations
     ranges
     requests
+    signed
     signers
     web_origins
 }

@@ -9,10 +9,11 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_LOCATION,
     CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use shacache_core::digest::{AnyDigest, Digest};
 use shacache_core::wire::{
     self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, REPR_DIGEST, TEXT_MEDIA_TYPE,
+    UNCLAIMED_SECONDS,
 };
 use shacache_store::blob::{Blob, Stored};
 
@@ -97,6 +98,10 @@ pub(super) fn stored(mount: &MountPath, stored: &Stored) -> Response {
     *response.status_mut() = StatusCode::CREATED;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_MEDIA_TYPE));
+    if let Some(unclaimed_for) = stored.unclaimed_for() {
+        let seconds = HeaderValue::from(unclaimed_for.as_secs());
+        headers.insert(HeaderName::from_static(UNCLAIMED_SECONDS), seconds);
+    }
     headers.insert(LOCATION, ascii(wire::blob_path(mount.as_str(), stored.digest())));
     response
 }

@@ -165,6 +165,7 @@ fn open(folder: &Path, upload: &str, download: &str) -> App {
     let ca = folder.join("ca.pem").display().to_string();
     let settings = format!(
         "[upload]\npolicy = \"{upload}\"\n[download]\npolicy = \"{download}\"\n\
+         [trust]\ncertificates = [\"../shacache-core/testdata/golden/tool.pem\"]\n\
          [[identity]]\nname = \"factory\"\nroles = [\"read\", \"upload\", \"put\"]\n\
          authorities = \"{ca}\"\ncommon-names = [\"builder\"]\n\
          [[identity]]\nname = \"listed\"\nroles = [\"upload\", \"put\"]\n\
