@@ -24,13 +24,13 @@ class TlsShacached(Shacached):
 
     listen = "https://127.0.0.1:0"
 
-    def __init__(self, folder, authority):
+    def __init__(self, folder, authority, *, settings=()):
         self.certificate_file = folder / "server.crt"
         self.key_file = folder / "server.key"
         self.show(authority.issue("server"))
         super().__init__(folder / "data", prefix=[
             "env", f"SHACACHED_TLS__CERTIFICATE={self.certificate_file}",
-            f"SHACACHED_TLS__KEY={self.key_file}",
+            f"SHACACHED_TLS__KEY={self.key_file}", *settings,
         ])
 
     def show(self, issued):
@@ -80,6 +80,25 @@ class AnyCertificate(FolderTest):
                 client = self.client(identity)
                 self.assertEqual(client.download("-k", "key"), b"for everyone")
                 self.assertEqual([entry["a"] for entry in client.list("-k", "key")], ["1"])
+
+    def test_uploads_are_refused_over_http(self):
+        """Not by a handshake: the client gets to hear why, and downloads go on."""
+        client = self.client(self.authority.issue("uploader"))
+        client.upload("-k", "key", "-f", self.file, "a=1")
+        self.server.stop()
+        closed = self.start(TlsShacached(
+            self.folder, self.authority, settings=["SHACACHED_UPLOAD__POLICY=credentials"],
+        ))
+        self.server = closed
+        other = self.folder / "other"
+        other.write_bytes(b"of a stranger")
+        for name, identity in self.identities().items():
+            with self.subTest(name):
+                client = self.client(identity)
+                with self.assertRaisesRegex(AssertionError, r"\b403\b"):
+                    client.upload("-k", "other", "-f", other, "a=1")
+                self.assertEqual(client.download("-k", "key"), b"for everyone")
+        self.assertEqual(len(list((self.folder / "data/archive/entries").glob("*/*/*.json"))), 1)
 
     def test_a_certificate_need_not_be_shown(self):
         self.client(self.authority.issue("uploader")).upload("-k", "key", "-f", self.file, "a=1")
