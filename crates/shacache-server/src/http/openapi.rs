@@ -15,6 +15,7 @@ use shacache_core::wire::{ACCEPT_RANGES, BLOB_MEDIA_TYPE, ENTRY_MEDIA_TYPE, TEXT
 
 use super::error::{PROBLEM, Stage, Verdict};
 use super::routes::{Operation, Place, Resource};
+use super::signers::PEM_MEDIA_TYPE;
 use crate::access::Right;
 use crate::listen;
 use crate::metrics::Metrics;
@@ -154,6 +155,10 @@ fn parameters(resource: &Resource, method: &Method, path: &str) -> Value {
         parameters.push(parameter("If-None-Match", "header", "EntityTags"));
         parameters.push(parameter("If-Match", "header", "EntityTags"));
     }
+    if is_read && resource.place == Place::Shadir {
+        parameters.push(parameter("signer", "query", "Fingerprint"));
+        parameters.push(parameter("verified", "query", "Verified"));
+    }
     if *method == Method::GET && resource.place == Place::Shacache {
         parameters.push(parameter("Range", "header", "Range"));
     }
@@ -213,6 +218,11 @@ fn answer(operation: &str, status: u16) -> (Value, Value) {
         ("getOpenApi", _) => {
             (json!({ ENTRY_MEDIA_TYPE: { "schema": { "type": "object" } } }), json!({}))
         }
+        ("getSigners", _) => {
+            (json!({ ENTRY_MEDIA_TYPE: { "schema": reference("Signers") } }), json!({}))
+        }
+        ("getSignersPem", _) => (json!({ PEM_MEDIA_TYPE: {} }), json!({})),
+        ("getSignersOption", _) => (text(json!({ "type": "string" })), json!({})),
         _ => (json!({ "*/*": {} }), json!({})),
     }
 }
@@ -279,6 +289,31 @@ fn schemas() -> Value {
         "EntityTag": { "type": "string", "pattern": "^\"[!#-~]+\"$" },
         "EntityTags": { "type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"(, (W/)?\"[!#-~]*\")*)$" },
         "Range": { "type": "string", "pattern": "^bytes=([0-9]+-[0-9]*|-[0-9]+)$" },
+        "Fingerprint": {
+            "description": "The SHA-256 of a public key, as DER.",
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{64}$",
+        },
+        "Verified": { "type": "string", "const": "1" },
+        "Signers": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": { "type": ["string", "null"] },
+                    "fingerprint": reference("Fingerprint"),
+                    "kind": { "type": "string" },
+                    "bits": { "type": ["integer", "null"] },
+                    "not-before": { "type": ["string", "null"], "format": "date-time" },
+                    "not-after": { "type": ["string", "null"], "format": "date-time" },
+                    "revoked-since": { "type": ["string", "null"], "format": "date-time" },
+                },
+                "required": [
+                    "name", "fingerprint", "kind", "bits", "not-before", "not-after",
+                    "revoked-since",
+                ],
+            },
+        },
         "Problem": {
             "description": "RFC 9457.",
             "type": "object",

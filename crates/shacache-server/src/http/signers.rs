@@ -79,4 +79,4 @@ fn answer(media_type: &'static str, body: String) -> Response {
 }
 
 /// RFC 8555, section 9.1.
-const PEM_MEDIA_TYPE: &str = "application/pem-certificate-chain";
+pub(super) const PEM_MEDIA_TYPE: &str = "application/pem-certificate-chain";
