@@ -41,6 +41,8 @@ class Connection:
         while field := self.reader.readline().strip():
             name, _, value = field.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
+        if "expect" in headers:
+            self.client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         path = unquote(target.partition("?")[0])
         print(f"{method} {path} {headers.get('user-agent')}", flush=True)
         status, media_type, body = self.handle(method, path, headers)

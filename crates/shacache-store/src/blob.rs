@@ -32,8 +32,8 @@ use crate::tombstone::{Deletion, Tombstone};
 use crate::unclaimed::Unclaimed;
 
 pub(crate) mod aliases;
-mod claim;
 mod chunk;
+mod claim;
 mod incoming;
 mod lost;
 mod reader;
