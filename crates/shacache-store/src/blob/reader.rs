@@ -193,8 +193,8 @@ impl BlobReader {
 /// Beyond the chunk that is needed: half a mebibyte in all is read at once.
 const AHEAD_CHUNKS: u32 = 7;
 
-/// 8 MiB: enough for more readers than a disk serves well.
-const ALL_AHEAD_CHUNKS: usize = 128;
+/// 4 MiB: a disk does not read well for many at once.
+const ALL_AHEAD_CHUNKS: usize = 64;
 
 /// As many requests as disks take at once.
-const READING_THREADS: usize = 64;
+const READING_THREADS: usize = 32;
