@@ -20,11 +20,11 @@ class NaiveServer(Shacached):
 class HostileTest(FaultTest):
     """What the test counts is printed with its outcome."""
 
-    def configured(self, text="", *, name="server"):
+    def configured(self, text="", *, name="server", arguments=()):
         """A server of ours with that configuration, on a data folder called `name`."""
         config = self.folder / f"{name}.toml"
         config.write_text(text)
-        return self.start(Shacached(self.folder / name, arguments=["--config", config]))
+        return self.start(Shacached(self.folder / name, arguments=["--config", config, *arguments]))
 
     def naive(self):
         """The server without defences."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from hostile.hostile_test import HostileTest
 from interop.http_client import post_blob, request
+from interop.nginx import Authority
+from interop.server import wait_until
 
 CONNECTIONS = 2_000
 LIMIT_S = 2
@@ -38,6 +40,18 @@ PATIENT = SCALED_DOWN.replace(f"= {LIMIT_S}", "= 600")
 class SlowClients(HostileTest):
     def test_silent_after_connecting(self):
         self.check(self.configured(SCALED_DOWN), b"")
+
+    def test_silent_within_the_tls_handshake(self):
+        shown = Authority(self.folder, "authority").issue("server")
+        tls = f'[tls]\ncertificate = "{shown.certificate_file}"\nkey = "{shown.key_file}"\n'
+        server = self.configured(
+            f"{SCALED_DOWN}handshake-seconds = {LIMIT_S}\n{tls}",
+            arguments=["--listen", "https://127.0.0.1:0"],
+        )
+        wait_until(lambda: secured_port(server), "it says where it speaks TLS")
+        # The beginning of a greeting of 512 bytes.
+        greeting = bytes.fromhex("160301020001000 1fc0303".replace(" ", ""))
+        self.check(server, greeting, address=("127.0.0.1", int(secured_port(server)[1])))
 
     def test_silent_within_the_request_line(self):
         self.check(self.configured(SCALED_DOWN), b"GET /heal")
@@ -77,13 +91,17 @@ class SlowClients(HostileTest):
         with self.is_noticed("of memory"):
             self.check(server, download, reads=False, number=100)
 
-    def check(self, server, sent, *, number=CONNECTIONS, reads=True, trickle=b""):
+    def check(
+        self, server, sent, *, number=CONNECTIONS, reads=True, trickle=b"", address=None
+    ):
         base_bytes = resident_bytes(server)
         allowed_bytes = BASE_MEMORY_BYTES + (0 if reads else number * MEMORY_OF_AN_ANSWER_BYTES)
         good = GoodClient(server)
         with ExitStack() as stack:
             # A small buffer, so that little of an answer counts as read.
-            stalled = stack.enter_context(Stalled(server, number, None if reads else 4096))
+            stalled = stack.enter_context(
+                Stalled(server, address or server.address, number, None if reads else 4096)
+            )
             stack.enter_context(good)
             stalled.send(sent)
             late, peak_bytes = stalled.wait(trickle, reads, lambda: resident_bytes(server))
@@ -103,7 +121,7 @@ class SlowClients(HostileTest):
 class Stalled:
     """Many connections to one server, in one thread."""
 
-    def __init__(self, server, number, receive_buffer_bytes):
+    def __init__(self, server, address, number, receive_buffer_bytes):
         self.server = server
         self.descriptors_before = descriptors(server)
         self.selector = selectors.DefaultSelector()
@@ -112,7 +130,7 @@ class Stalled:
             connection = socket.socket()
             if receive_buffer_bytes:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-            connection.connect(server.address)
+            connection.connect(address)
             connection.setblocking(False)
             self.selector.register(connection, selectors.EVENT_READ, time.monotonic())
 
@@ -209,6 +227,10 @@ class GoodClient:
                 self.failed.append(error)
             self.slowest_s = max(self.slowest_s, time.monotonic() - started)
             self.answered += 1
+
+
+def secured_port(server):
+    return re.search(r"listening on https://127.0.0.1:(\d+)", "".join(server.log))
 
 
 def resident_bytes(server):
