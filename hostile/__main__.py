@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 def main():
     parser = argparse.ArgumentParser(prog="python -m hostile")
     parser.add_argument("--long", action="store_true", help="run the full numbers")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only tests whose name contains it")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only tests with it in their name")
     arguments = parser.parse_args()
     tier.LONG = arguments.long
     # Nothing here is about disks.

@@ -3,12 +3,11 @@
 Every request that a proxy has seen as one says so in its User-Agent, which the server logs.
 """
 
-import os
 import subprocess
 
+from interop.http_client import request
 from interop.nginx import PORTS_TRIED, SEARCH_PATH, free_port
 from interop.server import STOP_LIMIT_S, wait_until
-from interop.http_client import request
 
 NGINX = """
 daemon off;
@@ -52,15 +51,15 @@ defaults
     timeout connect 2s
     timeout client 1s
     timeout server 5s
-    timeout http-request 1s
 frontend front
     bind 127.0.0.1:{port}
     default_backend behind
-    {lenient}
+    {front}
 backend behind
-    {seen}
+    {back}
     server behind {behind}
 """
+LENIENT = "option accept-invalid-http-request"
 SEEN = "http-reuse always\n    http-request set-header User-Agent seen"
 
 
@@ -119,9 +118,9 @@ def haproxy(folder, server, *, name="haproxy", mode="http", lenient=False):
         behind = "{}:{}".format(*server.address)
         configuration = folder / "haproxy.cfg"
         configuration.write_text(HAPROXY.format(
-            mode=mode, port=port, behind=behind, seen=SEEN if mode == "http" else "",
-            lenient="option accept-invalid-http-request" if lenient else "",
-        ).replace("    timeout http-request 1s\n", "    timeout http-request 1s\n" * (mode == "http")))
+            mode=mode, port=port, behind=behind, front=LENIENT if lenient else "",
+            back=SEEN if mode == "http" else "",
+        ))
         return ["haproxy", "-db", "-f", configuration]
 
     return Proxy(folder, command)

@@ -86,8 +86,8 @@ class RawClient:
 
 
 def exchange(address, data, *, finish=False, **options):
-    """Sends `data` and gives all answers until the server closes the connection. With `finish` it is
-    told that nothing more comes, which may keep it from answering what it has."""
+    """Sends `data` and gives all answers until the server closes the connection. With `finish` it
+    is told that nothing more comes, which may keep it from answering what it has."""
     with RawClient(address, **options) as client:
         client.send_until_refused([data])
         if finish:

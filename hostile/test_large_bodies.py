@@ -55,9 +55,7 @@ class LargeBodies(HostileTest):
     def check_endless(self, server, method, path, status, limit_bytes):
         """A chunked body without end on every route, sent by who does not listen until cut off."""
         with RawClient(server.address) as client:
-            client.send(
-                f"{method} {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-            )
+            client.send(head(method, path, "Transfer-Encoding: chunked\r\n"))
             most_bytes = limit_bytes + DRAIN_BYTES + UNDER_WAY_BYTES
             sent_bytes, _ = client.send_until_refused(chunks(most_bytes + MEBIBYTE))
             self.assertLessEqual(sent_bytes, most_bytes, f"{method} {path} took too much")
@@ -95,7 +93,7 @@ class LargeBodies(HostileTest):
 
     def check_refused_unread(self, server, method, path, status, fields):
         with RawClient(server.address, timeout_s=3) as client:
-            client.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+            client.send(head(method, path, fields))
             answer = self.check_read(client, status, f"{method} {path}")
             self.assertEqual(answer.headers.get("connection"), "close")
             # Who sends all the same is drained, not read.
@@ -106,7 +104,7 @@ class LargeBodies(HostileTest):
         server = self.configured()
         nested = b"[" * MEBIBYTE
         with RawClient(server.address) as client:
-            client.send(b"PUT /shadir/key HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+            client.send(head("PUT", "/shadir/key", f"Content-Length: {1 << 30}\r\n"))
             _, all_sent = client.send_until_refused(nested for _ in range(1024))
             self.assertFalse(all_sent)
             self.check_read(client, 413, "a gibibyte of JSON")
@@ -130,7 +128,12 @@ class LargeBodies(HostileTest):
         wait_until(lambda: not any((server.data / "tmp").iterdir()), "no upload is left")
         kept = [file for file in (server.data / "archive").rglob("*") if file.is_file()]
         self.assertEqual([file.name for file in kept], ["VERSION"])
-        self.assertTrue(all('"level":"INFO"' in line for line in server.log if line.startswith("{")))
+        events = [line for line in server.log if line.startswith("{")]
+        self.assertTrue(all('"level":"INFO"' in line for line in events))
+
+
+def head(method, path, fields):
+    return f"{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode()
 
 
 def chunks(size):

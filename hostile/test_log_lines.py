@@ -16,7 +16,8 @@ FORGED = '{"level":"ERROR","message":"forged","target":"shacached"}'
 PIECES = [
     b"%0d%0a", b"%0a", b"\r", b"%1b[31m", b"\x1b[2J", b"%1b]0;title%07", b"\x7f", b"%00", b"\x08",
     "\u202e".encode(), b"%e2%80%ae", "\u2066".encode(), "\x9b31m".encode(), b"%9b31m", b"\xff\xfe",
-    "\u2028".encode(), b"%e2%80%a8", "\x85".encode(), b'"', b"\\", b"\\n", b'","level":"ERROR', b"\t",
+    "\u2028".encode(), b"%e2%80%a8", "\x85".encode(),
+    b'"', b"\\", b"\\n", b'","level":"ERROR', b"\t",
     b"a", b"%22", b"{", b"%20", "é".encode(), FORGED.encode().replace(b" ", b"%20"),
 ]
 FIELDS = [b"User-Agent", b"Request-Id", b"Referer", b"X-Forwarded-For", b"Forwarded", b"Host",

@@ -6,7 +6,7 @@ import json
 import time
 
 from hostile.hostile_test import HostileTest
-from interop.http_client import get_entries, post_blob, put_entry
+from interop.http_client import get_entries, put_entry
 from interop.python_client import PythonClient, Signer
 
 LIMIT_S = 0.05

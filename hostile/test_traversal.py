@@ -21,7 +21,9 @@ CALLS = [
 NAMES_IN_AN_ENTRY = 10
 SECRET = "this lies beside the data folder"
 # What the allocator and the runtime look at.
-OWN_AFFAIRS = {"/proc/self/maps", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu/online"}
+OWN_AFFAIRS = {
+    "/proc/self/maps", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu/online",
+}
 HARMLESS = {200, 201, 204, 400, 404, 405, 409, 413, 414, 415}
 
 

@@ -13,7 +13,8 @@ DEPTHS = (1, 3, 8)
 LONE = [
     "..", ".", "/", "//", "///etc/passwd", "/etc/passwd", "%2fetc%2fpasswd", "%2f%2fetc/passwd",
     "\\etc\\passwd", "C:\\windows\\win.ini", "C:/windows/win.ini", "file:///etc/passwd",
-    "~root/.profile", "%7eroot/.profile", "$HOME", "`id`", "|id", ";id", "%00", "a%00b", "%0a", "%0d%0a",
+    "~root/.profile", "%7eroot/.profile", "$HOME", "`id`", "|id", ";id", "%00", "a%00b", "%0a",
+    "%0d%0a",
     "a%0d%0aSet-Cookie:%20a=b", "%ff", "%c0%80", "%80", "%", "%2", "%zz", "%%32%65", "%u002e",
     "NUL", "CON", "aux.txt", ".", "..%", ".git/config", ".htaccess", "%key", "%25key",
     "%25sha256-0", "%sha256-" + "0" * 64, "%25sha256-" + "0" * 64, "VERSION", "lock", "admin.sock",
