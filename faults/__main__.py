@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 from interop import tier
-from interop.__main__ import Report, flatten
+from interop.__main__ import Report, chosen_tests
 
 MEMORY = Path("/dev/shm")
 
@@ -29,7 +29,7 @@ def main():
     if MEMORY.is_dir():
         tempfile.tempdir = str(MEMORY)
 
-    tests = list(chosen_tests(arguments.names))
+    tests = list(chosen_tests(arguments.names, Path(__file__).parent))
     if not tests:
         sys.exit("no such test")
     result = Report()
@@ -37,14 +37,6 @@ def main():
     signal.signal(signal.SIGTERM, result.terminate)
     unittest.TestSuite(tests).run(result)
     return result.finish()
-
-
-def chosen_tests(names):
-    here = Path(__file__).parent
-    found = unittest.TestLoader().discover(str(here), top_level_dir=str(here.parent))
-    for test in flatten(found):
-        if not names or any(name in test.id() for name in names):
-            yield test
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main():
     arguments = parser.parse_args()
     tier.LONG = arguments.long
 
-    tests = list(chosen_tests(arguments.names))
+    tests = list(chosen_tests(arguments.names, Path(__file__).parent))
     if not tests:
         sys.exit("no such test")
     result = Report()
@@ -30,10 +30,9 @@ def main():
     return result.finish()
 
 
-def chosen_tests(names):
-    """All tests of this folder in the order of their files, or those that a name picks."""
-    here = Path(__file__).parent
-    found = unittest.TestLoader().discover(str(here), top_level_dir=str(here.parent))
+def chosen_tests(names, folder):
+    """All tests of a harness's folder in the order of their files, or those that a name picks."""
+    found = unittest.TestLoader().discover(str(folder), top_level_dir=str(folder.parent))
     for test in flatten(found):
         if not names or any(name in test.id() for name in names):
             yield test

@@ -9,6 +9,7 @@ use shacache_core::entry::SignedEntry;
 use shacache_core::trust::Admission;
 use shacache_store::error::StoreError;
 use shacache_store::{Health, Store, StoreOptions};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::{Access, AccessError};
 use crate::config::Config;
@@ -43,6 +44,7 @@ struct Inner {
     blob_limit_bytes: u64,
     admission: Admission,
     shared_addresses: HashSet<IpAddr>,
+    writes: Arc<Semaphore>,
     connections: Arc<Counters>,
     metrics: Metrics,
 }
@@ -68,6 +70,7 @@ impl App {
             blob_limit_bytes: config.blob_limit_bytes(),
             admission: config.trust().admission,
             shared_addresses: shared_addresses(config.limits()),
+            writes: Arc::new(Semaphore::new(config.writes_at_once())),
             metrics: Metrics::new(Arc::clone(&connections), store.clone()),
             connections,
             access,
@@ -122,6 +125,12 @@ impl App {
     /// The largest blob that is taken, in bytes.
     pub(crate) fn blob_limit_bytes(&self) -> u64 {
         self.0.blob_limit_bytes
+    }
+
+    /// A place among the writes received at once, given back when it is dropped; `None` when all
+    /// are taken.
+    pub(crate) fn write_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.writes).try_acquire_owned().ok()
     }
 
     pub(crate) fn connections(&self) -> &Arc<Counters> {

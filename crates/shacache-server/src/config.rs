@@ -42,6 +42,7 @@ pub struct Config {
     log_format: LogFormat,
     log_level: LogLevel,
     blob_limit_bytes: u64,
+    writes_at_once: usize,
     limits: Limits,
     scrub: Scrub,
     trust: TrustSettings,
@@ -116,6 +117,12 @@ impl Config {
         self.blob_limit_bytes
     }
 
+    /// How many bodies of uploads and entries are received at once.
+    #[must_use]
+    pub fn writes_at_once(&self) -> usize {
+        self.writes_at_once
+    }
+
     /// Limits of connections and requests.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -176,6 +183,7 @@ impl TryFrom<&RawConfig> for Config {
             log_format: raw.log.format,
             log_level: raw.log.level,
             blob_limit_bytes: raw.limit.blob_bytes,
+            writes_at_once: raw.limit.writes.get(),
             limits: limits(&raw.limit),
             scrub: scrub(&raw.scrub),
             trust: trust(&raw.trust, raw.upload.policy)?,

@@ -10,8 +10,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ACCEPT, ALLOW, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::header::{ACCEPT, ALLOW};
+use http::{Method, StatusCode, Uri};
 use tower::util::ServiceExt;
 
 use self::call::Mount;
@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::mount::{HostName, MountPath};
 
 mod blob;
+mod browser;
 mod call;
 mod condition;
 mod directory;
@@ -95,7 +96,7 @@ impl Answers {
             Err(failure) => failure.into_response(),
         };
         let mut response = error::finish(response, accept.as_ref(), report.exchange());
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        browser::protect(response.headers_mut());
         report.exchange().echo_id(response.headers_mut());
         report.watch(response)
     }
@@ -119,8 +120,6 @@ async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
     }
     Err(Failure::NoRoute)
 }
-
-const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 #[cfg(test)]
 mod tests {

@@ -115,6 +115,7 @@ where
         tasks.spawn(async move {
             match stream {
                 Stream::Tcp(io) => connection::run(io, peer, service, shared, stopping).await,
+                // Boxed: the others would carry the room for it along.
                 Stream::Tls(io, tls) => {
                     // Boxed, so that tasks without TLS are not as large as those with it.
                     let secured = secure(&tls, io, peer, &handshakes, &shared, stopping.clone());

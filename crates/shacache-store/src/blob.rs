@@ -15,6 +15,7 @@ use shacache_core::digest::{AliasDigest, Digest};
 
 pub use self::incoming::{Incoming, Stored};
 pub use self::reader::BlobReader;
+use self::reader::ColdReads;
 use self::sums::Sums;
 use self::whole::WholeReads;
 use crate::archive_root::ArchiveRoot;
@@ -31,6 +32,7 @@ use crate::tombstone::{Deletion, Tombstone};
 use crate::unclaimed::Unclaimed;
 
 pub(crate) mod aliases;
+mod chunk;
 mod claim;
 mod incoming;
 mod lost;
@@ -53,6 +55,7 @@ struct Shared {
     sums: Cache<Digest, Arc<Sums>, SumsWeight>,
     whole_reads: WholeReads,
     unclaimed: Arc<Unclaimed>,
+    cold_reads: ColdReads,
     new_blobs: aliases::NewBlobs,
     damaged: AtomicU64,
     lost: AtomicU64,
@@ -90,6 +93,7 @@ impl BlobStore {
             sums: Cache::with_weighter(SUMS_CACHE_BLOBS, SUMS_CACHE_BYTES, SumsWeight),
             whole_reads: WholeReads::default(),
             unclaimed,
+            cold_reads: ColdReads::default(),
             new_blobs,
             damaged: AtomicU64::new(0),
             lost: AtomicU64::new(0),

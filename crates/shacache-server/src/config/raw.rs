@@ -185,6 +185,8 @@ table! {
     RawLimit {
         /// The largest blob that is taken, in bytes.
         blob_bytes: u64 = 20 * 1024 * 1024 * 1024,
+        /// Uploads and entries received at once; more are answered 503, to be sent again later.
+        writes: NonZeroUsize = nonzero_count(512),
         /// Connections open at once; more wait to be accepted. Keep it under the limit of open
         /// files, with room for the store's own.
         connections: NonZeroUsize = nonzero_count(8192),

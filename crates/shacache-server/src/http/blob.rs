@@ -83,8 +83,9 @@ async fn store(
     expected: Option<&Digest>,
 ) -> Result<Stored, Failure> {
     let method = request.method().clone();
-    let mut body = WriteBody::accept(request, BLOB_MEDIA_TYPE, call.app().blob_limit_bytes())?;
-    let (blobs, announced_bytes) = (call.app().store().blobs(), body.announced_bytes());
+    let app = call.app();
+    let mut body = WriteBody::accept(app, request, BLOB_MEDIA_TYPE, app.blob_limit_bytes())?;
+    let (blobs, announced_bytes) = (app.store().blobs(), body.announced_bytes());
     let mut incoming = match call.terms() {
         Terms::Unconditional => blobs.incoming(announced_bytes)?,
         Terms::Signed => blobs.incoming_unclaimed(announced_bytes, call.holder()).await?,

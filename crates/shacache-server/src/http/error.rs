@@ -121,6 +121,7 @@ impl Failure {
             Self::Refused(refusal) if refusal_verdict(refusal) == Verdict::Unknown => {
                 Some((WWW_AUTHENTICATE, CHALLENGE.to_owned()))
             }
+            Self::Write(WriteError::TooMany) => Some((RETRY_AFTER, WRITES_RETRY_SECONDS.into())),
             Self::Range { size, .. } => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             _ => None,
         }
@@ -147,6 +148,7 @@ fn write_verdict(error: &WriteError) -> Verdict {
         WriteError::Encoded | WriteError::MediaType { .. } => Verdict::WrongForm,
         WriteError::ForeignOrigin => Verdict::Forbidden,
         WriteError::TimedOut => Verdict::TooSlow,
+        WriteError::TooMany => Verdict::Unavailable,
         WriteError::Part | WriteError::CutShort(_) => Verdict::Malformed,
     }
 }
@@ -253,6 +255,9 @@ fn wants_problem(accept: &HeaderValue) -> bool {
 
 /// What a client that asks can send. Old ones send Basic unasked, from the user in the URL.
 const CHALLENGE: &str = "Basic realm=\"shacache\", charset=\"UTF-8\", Bearer realm=\"shacache\"";
+
+/// Long enough for some writes to end.
+const WRITES_RETRY_SECONDS: &str = "5";
 
 /// The media type of problem details.
 pub(crate) const PROBLEM: &str = "application/problem+json";

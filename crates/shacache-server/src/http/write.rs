@@ -9,7 +9,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderNa
 use http::{HeaderMap, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::app::App;
 use crate::listen::BodyError;
 
 /// The bytes of one write. Nothing is read before the first [`WriteBody::next`], so a client that
@@ -20,6 +22,7 @@ pub(crate) struct WriteBody {
     announced_bytes: Option<u64>,
     received_bytes: u64,
     limit_bytes: u64,
+    _place: OwnedSemaphorePermit,
 }
 
 impl WriteBody {
@@ -28,8 +31,9 @@ impl WriteBody {
     /// # Errors
     /// When it is announced as larger than `limit_bytes`, is a part of something (RFC 9110,
     /// section 14.5), has a content coding, or comes from a web page that is foreign or sends
-    /// another type than `media_type`.
+    /// another type than `media_type`; and when as many are received as `app` allows.
     pub(crate) fn accept(
+        app: &App,
         request: Request,
         media_type: &'static str,
         limit_bytes: u64,
@@ -46,7 +50,8 @@ impl WriteBody {
         if announced_bytes.is_some_and(|bytes| bytes > limit_bytes) {
             return Err(WriteError::TooLarge { limit_bytes });
         }
-        Ok(Self { body, announced_bytes, received_bytes: 0, limit_bytes })
+        let place = app.write_place().ok_or(WriteError::TooMany)?;
+        Ok(Self { body, announced_bytes, received_bytes: 0, limit_bytes, _place: place })
     }
 
     /// The length that the client announced; `None` for a chunked body.
@@ -97,6 +102,8 @@ pub(crate) enum WriteError {
     MediaType { expected: &'static str },
     #[error("web pages of other origins do not write here")]
     ForeignOrigin,
+    #[error("as many writes as are taken at once are under way")]
+    TooMany,
     #[error("the body did not come in time")]
     TimedOut,
     #[error("the body is cut short or malformed")]

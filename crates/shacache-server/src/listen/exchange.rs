@@ -28,6 +28,8 @@ struct State {
     framing: Option<Framing>,
     /// The stream's reader, when it waits for something other than the socket.
     reader: Option<Waker>,
+    /// The answer's body, when it waits for the socket.
+    answerer: Option<Waker>,
     /// This connection takes no request after the one being answered.
     closing: bool,
     /// From the service's call until the socket has taken the last byte of its answer.
@@ -72,6 +74,7 @@ impl Exchange {
             next_began: false,
             framing: None,
             reader: None,
+            answerer: None,
             closing: false,
             answer_open: false,
             body_overdue: false,
@@ -118,7 +121,8 @@ impl Exchange {
         // Where a chunked body ends is known to hyper alone, so what follows it is not for us to
         // read line by line: the connection ends with this answer.
         state.closing |= framing == Framing::Chunked;
-        wake(state);
+        let reader = state.reader.take();
+        wake(state, reader);
     }
 
     /// How the current request's body ends, once; wakes the task when it is not known yet.
@@ -145,7 +149,8 @@ impl Exchange {
         let mut state = self.lock();
         let since = Instant::now();
         state.stage = if state.next_began { Stage::Head { since } } else { Stage::Idle { since } };
-        wake(state);
+        let reader = state.reader.take();
+        wake(state, reader);
     }
 
     /// The service dropped a body before its end.
@@ -179,6 +184,16 @@ impl Exchange {
         self.lock().next_began
     }
 
+    /// Whether the socket has yet to take what it was given; if so, wakes the task when it took some.
+    pub(super) fn is_write_blocked(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        let blocked = state.writing.is_waiting();
+        if blocked {
+            state.answerer = Some(cx.waker().clone());
+        }
+        blocked
+    }
+
     pub(super) fn write_blocked(&self) {
         self.lock().writing.wait(Instant::now());
     }
@@ -194,6 +209,8 @@ impl Exchange {
         if let Stage::Idle { since } = &mut state.stage {
             *since = now;
         }
+        let answerer = state.answerer.take();
+        wake(state, answerer);
     }
 
     /// hyper has nothing left to write: an answer that has ended has left, too.
@@ -227,11 +244,10 @@ impl Exchange {
     }
 }
 
-/// Wakes the reader after the lock is given back.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let reader = state.reader.take();
+/// Wakes a task after the lock is given back.
+fn wake(state: MutexGuard<'_, State>, waiting: Option<Waker>) {
     drop(state);
-    if let Some(reader) = reader {
-        reader.wake();
+    if let Some(task) = waiting {
+        task.wake();
     }
 }

@@ -33,7 +33,7 @@ impl Refusal {
              content-type: text/plain; charset=utf-8\r\n\
              content-length: {length}\r\n\
              cache-control: no-store\r\n\
-             x-content-type-options: nosniff\r\n\
+             {FOR_BROWSERS}\
              connection: close\r\n\
              date: {date}\r\n\r\n"
         );
@@ -68,6 +68,12 @@ impl Refusal {
         }
     }
 }
+
+/// What the routed answers tell browsers, too.
+const FOR_BROWSERS: &str = "x-content-type-options: nosniff\r\n\
+    content-security-policy: default-src 'none'; frame-ancestors 'none'; sandbox\r\n\
+    referrer-policy: no-referrer\r\n\
+    cross-origin-resource-policy: same-origin\r\n";
 
 /// The first two words of a line that may be anything, in printable ASCII and of a length fit for a
 /// log. The query is left out, since clients exist that put a token there.

@@ -40,8 +40,8 @@ pub(super) struct RequestStream<IO> {
 enum Position {
     /// Collecting a request line.
     Line,
-    /// Among the header fields; at the start of one of their lines?
-    Fields { line_start: bool },
+    /// Among the header fields.
+    Fields(Fields),
     /// hyper has the whole head and has not called the service yet.
     HeadEnd,
     /// This many bytes of the body are still to come.
@@ -50,6 +50,15 @@ enum Position {
     Rest,
     /// The line is too long. hyper is told that the stream has ended.
     LineTooLong,
+}
+
+/// Where in a line of the header fields.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Fields {
+    /// Nothing of the line has come, a CR apart.
+    line_start: bool,
+    /// The last byte was a CR.
+    after_return: bool,
 }
 
 impl<IO> RequestStream<IO> {
@@ -118,25 +127,50 @@ impl<IO> RequestStream<IO> {
                     }
                     let Some(end) = end else { return true };
                     self.exchange.line_complete();
+                    note_line(&mut self.line, &self.raw[..=end]);
+                    if !self.raw[..end].ends_with(b"\r") {
+                        self.hand_over_as_malformed(end);
+                        return false;
+                    }
                     let line = self.raw.split_to(end + 1);
-                    note_line(&mut self.line, &line);
                     match escape_target(&line) {
                         Cow::Borrowed(_) => self.ready.unsplit(line),
                         Cow::Owned(escaped) => self.ready.extend_from_slice(&escaped),
                     }
-                    self.position = Position::Fields { line_start: true };
+                    self.position = Position::Fields(Fields::START);
                 }
-                Position::Fields { line_start } => {
-                    let (taken, after) = scan_fields(&self.raw, line_start);
-                    self.ready.unsplit(self.raw.split_to(taken));
-                    self.position = after;
-                    return self.ready.is_empty();
-                }
+                Position::Fields(fields) => match scan_fields(&self.raw, fields) {
+                    Scanned::Fields(fields) => {
+                        self.ready.unsplit(self.raw.split());
+                        self.position = Position::Fields(fields);
+                        return self.ready.is_empty();
+                    }
+                    Scanned::HeadEnd(taken) => {
+                        self.ready.unsplit(self.raw.split_to(taken));
+                        self.position = Position::HeadEnd;
+                        return false;
+                    }
+                    Scanned::BareFeed(at) => {
+                        self.hand_over_as_malformed(at);
+                        return false;
+                    }
+                },
                 Position::HeadEnd | Position::Body(_) | Position::Rest | Position::LineTooLong => {
                     return false;
                 }
             }
         }
+    }
+}
+
+impl<IO> RequestStream<IO> {
+    /// Hands over what stands before a line feed without a CR, and in its place what hyper refuses
+    /// at once. hyper would take it for the end of a line; a proxy that does not would have passed
+    /// on one request where this server finds two.
+    fn hand_over_as_malformed(&mut self, line_feed: usize) {
+        self.ready.unsplit(self.raw.split_to(line_feed));
+        self.ready.extend_from_slice(b"\0");
+        self.position = Position::Rest;
     }
 }
 
@@ -191,7 +225,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RequestStream<IO> {
                 return Poll::Ready(Ok(()));
             }
             match this.position {
-                Position::Line | Position::Fields { .. } => {
+                Position::Line | Position::Fields(_) => {
                     if this.advance() && !ready!(this.poll_fill(cx))? {
                         return Poll::Ready(Ok(()));
                     }
@@ -301,18 +335,31 @@ fn skip_empty_lines(raw: &mut BytesMut) {
     }
 }
 
-/// How many bytes of `raw` belong to the head, and where that leaves the reader. A head ends with
-/// the first empty line; hyper takes a bare LF for a line end, so this does too.
-fn scan_fields(raw: &[u8], mut line_start: bool) -> (usize, Position) {
+impl Fields {
+    const START: Self = Self { line_start: true, after_return: false };
+}
+
+/// What was found among the header fields.
+enum Scanned {
+    /// They go on.
+    Fields(Fields),
+    /// So many bytes end with the first empty line.
+    HeadEnd(usize),
+    /// A line feed without a CR stands there.
+    BareFeed(usize),
+}
+
+fn scan_fields(raw: &[u8], mut fields: Fields) -> Scanned {
     for (index, byte) in raw.iter().enumerate() {
         match byte {
-            b'\n' if line_start => return (index + 1, Position::HeadEnd),
-            b'\n' => line_start = true,
-            b'\r' => {}
-            _ => line_start = false,
+            b'\n' if !fields.after_return => return Scanned::BareFeed(index),
+            b'\n' if fields.line_start => return Scanned::HeadEnd(index + 1),
+            b'\n' => fields = Fields::START,
+            b'\r' => fields.after_return = true,
+            _ => fields = Fields { line_start: false, after_return: false },
         }
     }
-    (raw.len(), Position::Fields { line_start })
+    Scanned::Fields(fields)
 }
 
 /// Enough to tell the method and to find the request in a log; each connection keeps as much.

@@ -74,6 +74,11 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        // hyper would ask for more as soon as some of the last piece is gone. One piece in memory
+        // is enough for a client that does not read.
+        if self.exchange.is_write_blocked(cx) {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -3,17 +3,15 @@
 //! last chunk is held back until the digest is known to be right.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{ErrorKind, IoSliceMut};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::io::{Errno, ReadWriteFlags};
 use shacache_core::digest::Hasher;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Blob;
+use super::chunk::Chunk;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use crate::blocking::blocking;
 use crate::defence::Defence;
@@ -28,8 +26,42 @@ pub struct BlobReader {
     range: Range<u64>,
     /// The next chunk to be handed out.
     chunk: u64,
+    /// Checked, and still to be handed out.
+    checked: VecDeque<Bytes>,
     /// Chunks read ahead, unchecked.
-    ahead: VecDeque<Bytes>,
+    ahead: VecDeque<Ahead>,
+}
+
+/// A chunk read ahead, and its share of what all readers together may hold.
+#[derive(Debug)]
+struct Ahead {
+    chunk: Chunk,
+    _share: OwnedSemaphorePermit,
+}
+
+/// What reading from the disk may cost, all readers together.
+#[derive(Debug)]
+pub(super) struct ColdReads {
+    /// Threads that read; many more would gain nothing but memory to keep.
+    turns: Semaphore,
+    /// Chunks held by those who read ahead: one whose client has stopped reading keeps its own.
+    ahead: Arc<Semaphore>,
+}
+
+impl Default for ColdReads {
+    fn default() -> Self {
+        Self {
+            turns: Semaphore::new(READING_THREADS),
+            ahead: Arc::new(Semaphore::new(ALL_AHEAD_CHUNKS)),
+        }
+    }
+}
+
+impl ColdReads {
+    /// The shares of one reader; of none, it reads what it needs at once and no more.
+    fn shares(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.ahead).try_acquire_many_owned(AHEAD_CHUNKS).ok()
+    }
 }
 
 #[derive(Debug)]
@@ -41,13 +73,18 @@ enum Check {
 impl BlobReader {
     pub(super) fn checked(blob: Blob, sums: Arc<Sums>, range: Range<u64>) -> Self {
         let chunk = range.start / CHUNK_BYTES as u64;
-        Self { blob: Some(blob), check: Check::Sums(sums), range, chunk, ahead: VecDeque::new() }
+        Self::new(blob, Check::Sums(sums), range, chunk)
     }
 
     pub(super) fn hashing(blob: Blob) -> Self {
         let range = 0..blob.size;
         let check = Check::Hash { hasher: Hasher::new(), summer: Summer::default() };
-        Self { blob: Some(blob), check, range, chunk: 0, ahead: VecDeque::new() }
+        Self::new(blob, check, range, 0)
+    }
+
+    fn new(blob: Blob, check: Check, range: Range<u64>, chunk: u64) -> Self {
+        let (checked, ahead) = (VecDeque::new(), VecDeque::new());
+        Self { blob: Some(blob), check, range, chunk, checked, ahead }
     }
 
     /// The next piece, `None` at the end.
@@ -56,6 +93,9 @@ impl BlobReader {
     /// When the bytes are damaged or cannot be read; the answer must then be cut short. Damage is
     /// dealt with in the background.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if let Some(piece) = self.checked.pop_front() {
+            return Ok(Some(piece));
+        }
         let start = self.chunk * CHUNK_BYTES as u64;
         let Some(blob) = &self.blob else {
             return Ok(None);
@@ -64,24 +104,26 @@ impl BlobReader {
             return Ok(None);
         }
         let wanted = start..(start + CHUNK_BYTES as u64).min(blob.size);
-        let bytes = match self.ahead.pop_front() {
-            Some(bytes) => bytes,
-            None => match read_resident(&blob.file, &wanted) {
-                Some(bytes) => bytes,
+        let chunk = match self.ahead.pop_front() {
+            Some(ahead) => ahead.chunk,
+            None => match Chunk::resident(&blob.file, &wanted) {
+                Some(chunk) => chunk,
                 None => self.read_ahead(start).await?,
             },
         };
-        if bytes.len() as u64 != wanted.end - wanted.start || !self.passes(&bytes) {
+        let length = chunk.len();
+        if length != wanted.end - wanted.start || !self.passes(&chunk) {
             return Err(self.damaged());
         }
         self.chunk += 1;
-        let from = self.range.start.saturating_sub(start).min(bytes.len() as u64) as usize;
-        let to = (self.range.end - start).min(bytes.len() as u64) as usize;
-        Ok(Some(bytes.slice(from..to)))
+        let from = self.range.start.saturating_sub(start).min(length) as usize;
+        let to = (self.range.end - start).min(length) as usize;
+        self.checked = chunk.into_pieces(from..to);
+        Ok(self.checked.pop_front())
     }
 
     /// Checks the chunk at hand; the last one passes only if the whole does.
-    fn passes(&mut self, bytes: &Bytes) -> bool {
+    fn passes(&mut self, chunk: &Chunk) -> bool {
         if !Defence::Checks.is_up() {
             return true;
         }
@@ -89,10 +131,12 @@ impl BlobReader {
             return false;
         };
         match &mut self.check {
-            Check::Sums(sums) => sums.check(self.chunk, bytes),
+            Check::Sums(sums) => sums.check(self.chunk, chunk.pieces()),
             Check::Hash { hasher, summer } => {
-                hasher.update(bytes);
-                summer.update(bytes);
+                for piece in chunk.pieces() {
+                    hasher.update(piece);
+                    summer.update(piece);
+                }
                 if (self.chunk + 1) * (CHUNK_BYTES as u64) < blob.size {
                     return true;
                 }
@@ -116,58 +160,41 @@ impl BlobReader {
         }
     }
 
-    /// Reads this chunk and the next few on a thread that may block.
-    async fn read_ahead(&mut self, start: u64) -> Result<Bytes, StoreError> {
+    /// Reads this chunk, and the next few if there is room for them, on a thread that may block.
+    async fn read_ahead(&mut self, start: u64) -> Result<Chunk, StoreError> {
         let Some(blob) = &self.blob else {
-            return Ok(Bytes::new());
+            return Err(StoreError::Closed);
         };
+        let _turn = blob.shared.cold_reads.turns.acquire().await.map_err(|_| StoreError::Closed)?;
+        let mut shares = blob.shared.cold_reads.shares();
+        let chunks = if shares.is_some() { 1 + u64::from(AHEAD_CHUNKS) } else { 1 };
         // The last chunk of a range is read whole, because its sum is of the whole.
         let end = self.range.end.next_multiple_of(CHUNK_BYTES as u64).min(blob.size);
-        let end = end.min(start + READ_AHEAD_BYTES);
+        let end = end.min(start + chunks * CHUNK_BYTES as u64);
         let (file, path) = (Arc::clone(&blob.file), blob.shared.layout.blob(&blob.digest));
-        let read =
-            blocking(move || read_blocking(&file, start..end).map_err(Fault::at("read", &path)));
-        let mut bytes = Bytes::from(read.await?);
-        let first = bytes.split_to(bytes.len().min(CHUNK_BYTES));
-        while !bytes.is_empty() {
-            self.ahead.push_back(bytes.split_to(bytes.len().min(CHUNK_BYTES)));
+        let read = blocking(move || {
+            let read =
+                |start| Chunk::blocking(&file, &(start..end.min(start + CHUNK_BYTES as u64)));
+            let first = read(start).map_err(Fault::at("read", &path))?;
+            let ahead = (start..end).step_by(CHUNK_BYTES).skip(1).map(read);
+            let ahead = ahead.collect::<Result<Vec<_>, _>>().map_err(Fault::at("read", &path))?;
+            Ok::<_, Fault>((first, ahead))
+        });
+        let (first, ahead) = read.await?;
+        for chunk in ahead {
+            if let Some(share) = shares.as_mut().and_then(|shares| shares.split(1)) {
+                self.ahead.push_back(Ahead { chunk, _share: share });
+            }
         }
         Ok(first)
     }
 }
 
-/// The bytes of `range` if the page cache has all of them.
-fn read_resident(file: &File, range: &Range<u64>) -> Option<Bytes> {
-    let mut bytes = vec![0; (range.end - range.start) as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        let offset = range.start + filled as u64;
-        let target = &mut [IoSliceMut::new(&mut bytes[filled..])];
-        match rustix::io::preadv2(file, target, offset, ReadWriteFlags::NOWAIT) {
-            Ok(0) => return None,
-            Ok(read) => filled += read,
-            Err(Errno::INTR) => {}
-            // Not resident, or a file system that cannot tell.
-            Err(_) => return None,
-        }
-    }
-    Some(bytes.into())
-}
+/// Beyond the chunk that is needed: half a mebibyte in all is read at once.
+const AHEAD_CHUNKS: u32 = 7;
 
-/// The bytes of `range`, fewer where the file ends early.
-fn read_blocking(file: &File, range: Range<u64>) -> Result<Vec<u8>, std::io::Error> {
-    let mut bytes = vec![0; (range.end - range.start) as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], range.start + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
-}
+/// 4 MiB: a disk does not read well for many at once.
+const ALL_AHEAD_CHUNKS: usize = 64;
 
-const READ_AHEAD_BYTES: u64 = 8 * CHUNK_BYTES as u64;
+/// As many requests as disks take at once.
+const READING_THREADS: usize = 32;

@@ -24,12 +24,12 @@ impl Sums {
         self.size
     }
 
-    /// Whether `bytes` are the whole chunk number `chunk`.
-    pub(crate) fn check(&self, chunk: u64, bytes: &[u8]) -> bool {
+    /// Whether `pieces` are, one after another, the whole chunk number `chunk`.
+    pub(crate) fn check<'a>(&self, chunk: u64, pieces: impl IntoIterator<Item = &'a [u8]>) -> bool {
         usize::try_from(chunk)
             .ok()
             .and_then(|chunk| self.crcs.get(chunk))
-            .is_some_and(|crc| *crc == crc32c::crc32c(bytes))
+            .is_some_and(|crc| *crc == pieces.into_iter().fold(0, crc32c::crc32c_append))
     }
 
     /// As kept in the index: little-endian, four bytes a chunk.
@@ -111,11 +111,11 @@ mod tests {
     fn each_chunk_is_checked_by_its_own_sum() {
         let mut bytes = vec![7; 2 * CHUNK_BYTES + 1];
         let sums = Sums::of(&bytes);
-        assert!(sums.check(0, &bytes[..CHUNK_BYTES]));
-        assert!(sums.check(2, &bytes[2 * CHUNK_BYTES..]));
-        assert!(!sums.check(3, b""));
+        assert!(sums.check(0, [&bytes[..100], &bytes[100..CHUNK_BYTES]]));
+        assert!(sums.check(2, [&bytes[2 * CHUNK_BYTES..]]));
+        assert!(!sums.check(3, []));
         bytes[CHUNK_BYTES] ^= 1;
-        assert!(!sums.check(1, &bytes[CHUNK_BYTES..2 * CHUNK_BYTES]));
+        assert!(!sums.check(1, [&bytes[CHUNK_BYTES..2 * CHUNK_BYTES]]));
     }
 
     #[test]

@@ -126,13 +126,18 @@ fn broken_chunks_are_at_most_one_refusal() {
 }
 
 #[test]
-fn bare_line_feeds_are_line_ends() {
+fn bare_line_feeds_end_no_line() {
     let server = impatient();
-    let request = b"POST /a HTTP/1.1\nContent-Length: 5\n\nhelloGET /b HTTP/1.1\r\nX: y\n\r\n";
-    assert_eq!(
-        exchange(&server, request),
-        [(200, "POST /a\nhello".into()), (200, "GET /b\n".into())]
-    );
+    for head in [
+        "GET /a HTTP/1.1\nHost: a\r\n\r\n",
+        "GET /a HTTP/1.1\r\nX: y\nContent-Length: 5\r\n\r\n",
+        "GET /a HTTP/1.1\r\nX: \n\nGET /smuggled HTTP/1.1\r\n\r\n",
+        "GET /a HTTP/1.1\r\nX: y\r\n\n",
+        "GET /a HTTP/1.1\n\n",
+    ] {
+        assert_eq!(exchange(&server, head.as_bytes()), [(400, MALFORMED.into())], "{head:?}");
+    }
+    assert_eq!(server.counters.requests(), 0);
 }
 
 #[test]

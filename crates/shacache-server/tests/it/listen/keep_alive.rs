@@ -70,7 +70,7 @@ fn a_hundred_requests_sent_at_once_are_answered_in_order() {
         .map(|number| match number % 3 {
             0 => format!("GET /{number}<raw> HTTP/1.1\r\n\r\n"),
             1 => format!("POST /{number} HTTP/1.1\r\nContent-Length: 5\r\n\r\nGET /"),
-            _ => format!("\r\nGET /{number} HTTP/1.1\nX: y\n\n"),
+            _ => format!("\r\nGET /{number} HTTP/1.1\r\nX: y\r\n\r\n"),
         })
         .collect();
     client.send(requests.concat());
