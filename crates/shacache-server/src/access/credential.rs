@@ -142,6 +142,7 @@ pub(crate) enum CredentialError {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use shacache_fuzz::target;
 
     use super::*;
 
@@ -215,5 +216,46 @@ mod tests {
     fn debug_output_hides_passwords() {
         let credential = of(&[&basic("me:hidden")], "/").unwrap().unwrap();
         assert_eq!(format!("{credential:?}"), "Credential(\"me\")");
+    }
+
+    target!(credential, |input| credential_property(pair_of, input),
+        planted: |input| credential_property(pair_split_at_the_last_colon, input));
+
+    /// A name and a password are read as they were meant, and no token stays in a target. The input
+    /// is a header and, on a line of its own, a target.
+    fn credential_property(pair: fn(&str) -> Option<(String, String)>, input: &[u8]) {
+        let Ok(text) = str::from_utf8(input) else { return };
+        let (header, target) = text.split_once('\n').unwrap_or((text, "/"));
+        if let Some((name, password)) = pair(header) {
+            assert!(!name.contains(':'), "{name}");
+            assert_eq!(pair(&basic(&format!("{name}:{password}"))), Some((name, password)));
+        }
+        let Ok(uri) = target.parse::<Uri>() else { return };
+        let has_token = |uri: &Uri| parameters(uri).any(|it| as_token(it).is_some());
+        match without_tokens(&uri) {
+            Some(stripped) => {
+                assert!(has_token(&uri) && !has_token(&stripped), "{stripped}");
+                assert_eq!(stripped.path(), uri.path());
+            }
+            None => assert!(!has_token(&uri), "{uri}"),
+        }
+    }
+
+    fn pair_of(header: &str) -> Option<(String, String)> {
+        let header = HeaderValue::from_str(header).ok()?;
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, header)]);
+        match Credential::of(&headers, &Uri::from_static("/")).ok()?? {
+            Credential::Password { name, password } => Some((name, password)),
+            Credential::Token(_) | Credential::QueryToken(_) | Credential::NamedToken { .. } => {
+                None
+            }
+        }
+    }
+
+    fn pair_split_at_the_last_colon(header: &str) -> Option<(String, String)> {
+        let (name, password) = pair_of(header)?;
+        let pair = format!("{name}:{password}");
+        let (name, password) = pair.rsplit_once(':')?;
+        Some((name.to_owned(), password.to_owned()))
     }
 }
