@@ -1,6 +1,6 @@
 //! The tokens and passwords that `shacached token` made: found by what a client sends, listed,
-//! added and revoked. They are kept in one file of the data folder, which [`file`](self::file)
-//! reads and writes. Must not know requests.
+//! added and revoked. They are kept in one file of the data folder, which [`mod@file`] reads and
+//! writes. Must not know requests.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -50,7 +50,7 @@ table! {
         data: PathBuf = PathBuf::new(),
         /// What listeners for https show to clients.
         tls: RawTls = RawTls::default(),
-        /// Who is known by a TLS certificate, each as [[identity]]: a name, its roles, and either
+        /// Who is known by a TLS certificate, a table for each: a name, its roles, and either
         /// keys of certificates or a file of authorities. (Tokens and passwords are made by
         /// `shacached token`.)
         identity: Vec<RawIdentity> = Vec::new(),
