@@ -195,6 +195,20 @@ async fn an_entry_that_is_put_again_claims_too() {
 }
 
 #[tokio::test]
+async fn a_new_index_does_not_know_what_is_unclaimed() {
+    let mut subject = Subject::new(Between::Nothing);
+    let stored = subject.upload_unclaimed(&some_bytes(1, 1000), None).await.expect("stored");
+    let found = subject.store().reindex().await.expect("reindexed");
+    assert_eq!((found.blobs, found.damaged), (0, 0));
+    assert_eq!(subject.store().totals().await.expect("read").blobs, 0);
+    assert!(!is_served(&subject, stored.digest()).await);
+    put(&subject, stored.digest()).await.expect("accepted");
+    let found = subject.store().reindex().await.expect("reindexed");
+    assert_eq!((found.blobs, found.entries), (1, 1));
+    subject.close().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_claimed_fails_the_entry_and_stays() {
     let mut subject = Subject::new(Between::Nothing);
     let bytes = some_bytes(1, 1000);
