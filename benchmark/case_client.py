@@ -18,6 +18,12 @@ TARGETS = [
 ]
 
 
+class Released(Shacached):
+    """The server as it is released."""
+
+    program = SHACACHED
+
+
 class ClientCase(Case):
     name = "client"
 
@@ -137,7 +143,7 @@ class ClientCase(Case):
         return file
 
     def start_server(self):
-        self.server = Shacached(self.data, prefix=self.place.on_server_core, program=SHACACHED)
+        self.server = Released(self.data, prefix=self.place.on_server_core)
         self.server.start()
 
     def stop_server(self):
