@@ -10,7 +10,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from interop.__main__ import Report, flatten
+from interop.__main__ import Report, chosen_tests
 
 
 def main():
@@ -20,11 +20,7 @@ def main():
     if os.geteuid() != 0:
         sys.exit("root rights are needed: the tests boot a Debian of their own")
 
-    here = Path(__file__).parent
-    found = unittest.TestLoader().discover(str(here), top_level_dir=str(here.parent))
-    names = arguments.names
-    tests = [test for test in flatten(found)
-             if not names or any(name in test.id() for name in names)]
+    tests = list(chosen_tests(arguments.names, Path(__file__).parent))
     if not tests:
         sys.exit("no such test")
     result = Report()
