@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOREVER = float("inf")
+LET_GO_LIMIT_S = 30
 LINE = re.compile(r"^(\d+) +[\d.]+ (.*)$")
 UNFINISHED = " <unfinished ...>"
 # Under way when strace let go of the process.
@@ -84,7 +85,13 @@ class Trace:
     def __exit__(self, *_):
         # It lets go of the server and leaves it running.
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate()
+        try:
+            self.process.communicate(timeout=LET_GO_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            # As when the server was killed by a signal: strace waits for an end that it has seen.
+            self.process.kill()
+            self.process.communicate()
+            raise AssertionError("strace did not let go of the server; has it ended?") from None
 
     def calls(self):
         """All calls in the order in which they began. To be asked after the end."""
