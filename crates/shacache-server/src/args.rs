@@ -11,6 +11,10 @@ use shacache_server::config::Overrides;
 use shacache_server::listen::Address;
 use shacache_store::verify::{Subset, VerifyOptions};
 
+pub(crate) use self::moving::Export;
+
+mod moving;
+
 /// The ShaCache and ShaDir server.
 #[derive(Debug, Parser)]
 #[command(name = "shacached", version, after_help = EXAMPLES)]
@@ -32,6 +36,9 @@ pub(crate) enum Command {
     /// Check every blob and entry of the archive, also while a server runs. What is damaged moves
     /// to quarantine/ in the data folder; nothing is deleted.
     Verify(Verify),
+    /// Copy the archive, each file checked, also while a server runs. What was uploaded before is in
+    /// the copy, and so is every blob that an entry in the copy names.
+    Export(Export),
     /// Ask the running server whether it takes writes: exit code 0 if so, 1 if not or if none runs.
     Health(Settings),
     /// Print a completion script for a shell.
@@ -183,4 +190,4 @@ Examples:
   shacached print-config > /etc/shacache/server.toml
 
 Every setting is also a variable: SHACACHED_LISTEN, SHACACHED_LIMIT__BLOB_BYTES.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 verify found damage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 found damage.";

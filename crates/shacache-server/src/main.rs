@@ -12,8 +12,11 @@ use self::args::{Command, CommandLine};
 
 mod args;
 mod descriptors;
+mod export;
 mod health;
 mod manual;
+mod moved;
+mod progress;
 mod reindex;
 mod service_manager;
 mod start;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
             let (overrides, options) = verify.into();
             verify::run(&overrides, options, json)
         }
+        Command::Export(command) => export::run(command),
         Command::Health(settings) => health::run(&settings.into()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),

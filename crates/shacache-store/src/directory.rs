@@ -1,6 +1,6 @@
 //! The directory: key → entries, oldest first. Owns the order of entries, what makes two of them
 //! one, and which of them a tombstone hides. The files are read and named by [`folder`]; which keys
-//! signed an entry is told by [`signers`].
+//! signed an entry is told by [`signers`]; files of another archive come in by [`merge`].
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,7 @@ use crate::tombstone::{Deletion, Tombstone};
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
+mod merge;
 mod signers;
 
 /// The directory of a store. Cloning shares it.
@@ -186,16 +187,38 @@ impl Directory {
         // Before it is on its own: a stop waits for whatever has entered, and refuses the rest.
         let pass = self.0.publisher.enter().await?;
         let (directory, key) = (self.clone(), key.clone());
-        joined(tokio::spawn(async move { directory.publish(pass, &key, entry).await })).await
+        let append = async move {
+            let opened = directory.open(pass, &key).await?;
+            directory.publish(&opened, &key, entry).await
+        };
+        joined(tokio::spawn(append)).await
+    }
+
+    /// As [`Directory::append`], but `None` for an entry that a tombstone is for.
+    pub(crate) async fn append_unless_deleted(
+        &self,
+        key: &Key,
+        entry: SignedEntry,
+    ) -> Result<Option<Appended>, StoreError> {
+        let pass = self.0.publisher.enter().await?;
+        let (directory, key) = (self.clone(), key.clone());
+        let append = async move {
+            let opened = directory.open(pass, &key).await?;
+            if opened.names.was_deleted(entry.id()) {
+                return Ok::<_, StoreError>(None);
+            }
+            directory.publish(&opened, &key, entry).await.map(Some)
+        };
+        joined(tokio::spawn(append)).await
     }
 
     async fn publish(
         &self,
-        pass: Pass,
+        opened: &Opened<'_>,
         key: &Key,
         entry: SignedEntry,
     ) -> Result<Appended, StoreError> {
-        let Opened { shard, folder, names, .. } = &self.open(pass, key).await?;
+        let Opened { shard, folder, names, .. } = opened;
         if let Some((bytes, path)) = folder.key_file(key) {
             let (right, asked) = (bytes.clone(), path.clone());
             // Also when the entry is there already: somebody may have taken the file away.

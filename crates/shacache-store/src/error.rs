@@ -94,6 +94,14 @@ pub enum StoreError {
     /// There is no archive in the folder.
     #[error("{} is no data folder: there is no archive in it", .0.display())]
     NoArchive(PathBuf),
+    /// A file is no export, or not a complete one.
+    #[error("{} is no complete export", path.display())]
+    NoExport {
+        /// The file.
+        path: PathBuf,
+        /// Where it fails.
+        source: io::Error,
+    },
     /// Two folders of the data folder are on different file systems, so that nothing can be
     /// renamed from one to the other.
     #[error("{} is on another file system than {}", .0.display(), .1.display())]

@@ -101,6 +101,11 @@ impl Layout {
         self.blobs().join(fanned_out(digest))
     }
 
+    /// Of a blob, relative to the archive.
+    pub(crate) fn blob_path(digest: &Digest) -> String {
+        format!("blobs/{}", fanned_out(digest))
+    }
+
     pub(crate) fn blob_tombstones(&self) -> PathBuf {
         self.archive().join("tombstones/blobs")
     }

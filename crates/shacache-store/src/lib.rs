@@ -19,17 +19,25 @@
 //! - `durable` and `publisher`: the only ways anything gets into the archive.
 //! - `index` and `reindex`: what is derived, and how it is made.
 //! - [`verify`]: the archive checked against itself.
+//! - [`export`] and [`import`]: an archive's files on their way out and in, checked;
+//!   [`archive_file`], [`archive_tree`] and [`tar_file`] are what both read and write.
 //! - `unclaimed`: what lies apart until somebody vouches for it.
 //! - `data_dir`, `layout`, `space`, `health`: the folder as a whole.
 
+pub mod archive_file;
+pub mod archive_tree;
 pub mod blob;
 pub mod directory;
 pub mod error;
+pub mod export;
+pub mod import;
+pub mod tar_file;
 pub mod tombstone;
 pub mod verify;
 
 pub use self::health::Health;
 pub use self::index::Totals;
+pub use self::moved::Moved;
 pub use self::reindex::Reindexed;
 pub use self::unclaimed::{UnclaimedLimits, UnclaimedTotals};
 
@@ -43,6 +51,7 @@ mod gate;
 mod health;
 mod index;
 mod layout;
+mod moved;
 mod publisher;
 mod reindex;
 mod scan;
@@ -56,9 +65,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::archive_file::ArchiveFile;
 use crate::archive_root::ArchiveRoot;
 use crate::blob::{BlobStore, aliases};
 use crate::data_dir::DataDir;
@@ -289,6 +300,20 @@ impl Store {
     #[must_use]
     pub fn oldest_check(&self) -> Option<Duration> {
         self.0.verifier.oldest_check().map(timestamp::Timestamp::age)
+    }
+
+    /// Publishes a file of another archive that is neither blob nor of the directory; says whether
+    /// it was not there before.
+    async fn import_other(&self, name: &ArchiveFile, text: Bytes) -> Result<bool, StoreError> {
+        let path = self.0.data_dir.layout().archive().join(name.path());
+        let publisher = &self.0.publisher;
+        let _pass = publisher.enter().await?;
+        let (asked, name) = (path.clone(), name.clone());
+        let is_there = blocking::blocking(move || name.is_at(&asked)).await?;
+        if !is_there {
+            publisher.publish(text, path).await?;
+        }
+        Ok(!is_there)
     }
 
     /// What lies unclaimed.

@@ -170,6 +170,7 @@ fn store_verdict(error: &StoreError) -> Verdict {
         | StoreError::Locked(_)
         | StoreError::Format { .. }
         | StoreError::NoArchive(_)
+        | StoreError::NoExport { .. }
         | StoreError::TwoFileSystems(..)
         | StoreError::Link(_) => Verdict::Broken,
     }

@@ -26,6 +26,7 @@ pub struct Incoming {
     received_bytes: u64,
     reservation: Reservation,
     destination: Destination,
+    despite_ban: bool,
     /// Received, and in no spool yet. Copied together: a piece of one byte may hold on to a buffer
     /// of many thousand.
     gathered: BytesMut,
@@ -89,6 +90,7 @@ impl Incoming {
             received_bytes: 0,
             reservation,
             destination: Destination::Archive,
+            despite_ban: false,
             gathered: BytesMut::new(),
             spool: Spool::Unused,
         })
@@ -97,6 +99,11 @@ impl Incoming {
     /// Keeps the bytes apart from the archive.
     pub(super) fn unclaimed(self, room: Room) -> Self {
         Self { destination: Destination::Unclaimed(room), ..self }
+    }
+
+    /// Takes the bytes also if they are banned; they are served to nobody then.
+    pub(crate) fn despite_ban(self) -> Self {
+        Self { despite_ban: true, ..self }
     }
 
     /// Adds the next bytes.
@@ -225,7 +232,7 @@ impl Incoming {
             let (expected, found) = (Box::new(*expected), Box::new(*digest));
             return Err(StoreError::WrongDigest { expected, found });
         }
-        if self.shared.is_banned(digest).await? {
+        if !self.despite_ban && self.shared.is_banned(digest).await? {
             return Err(StoreError::Banned(Box::new(*digest)));
         }
         Ok(())

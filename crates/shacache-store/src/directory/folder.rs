@@ -30,6 +30,8 @@ pub(crate) struct KeyFolder {
 pub(crate) struct Names {
     /// Entries that no tombstone hides, each once, oldest first.
     pub(crate) visible: Vec<RecordName>,
+    /// Until when a tombstone hides which entry.
+    hidden_until: HashMap<EntryId, Timestamp>,
     /// The newest time of any entry or tombstone.
     newest: Option<Timestamp>,
 }
@@ -104,6 +106,7 @@ impl KeyFolder {
             }
         }
         names.visible = earliest.into_iter().map(|(id, time)| RecordName { time, id }).collect();
+        names.hidden_until = hidden_until;
         if Defence::EntryOrder.is_up() {
             names.visible.sort_unstable();
         }
@@ -137,6 +140,11 @@ impl Names {
     /// The visible entry with this id.
     pub(crate) fn find(&self, id: &EntryId) -> Option<RecordName> {
         self.visible.iter().copied().find(|record| record.id == *id)
+    }
+
+    /// Whether a tombstone is for this entry, however often it was put since.
+    pub(crate) fn was_deleted(&self, id: &EntryId) -> bool {
+        self.hidden_until.contains_key(id)
     }
 
     /// The time of the next record under the key.

@@ -48,6 +48,10 @@ pub enum Code {
     BlobMissing,
     /// The index had wrong checksums for a blob, or is damaged. Not damage: it is made anew.
     IndexWrong,
+    /// An import leaves it out, because it is banned or was deleted here. Not damage.
+    Unwanted,
+    /// An import leaves it out, because the key has as much as it may have.
+    KeyFull,
 }
 
 impl Code {
@@ -68,6 +72,8 @@ impl Code {
             Self::VersionWrong => "version-wrong",
             Self::BlobMissing => "blob-missing",
             Self::IndexWrong => "index-wrong",
+            Self::Unwanted => "unwanted",
+            Self::KeyFull => "key-full",
         }
     }
 
@@ -75,7 +81,7 @@ impl Code {
     #[must_use]
     pub fn is_damage(self) -> bool {
         match self {
-            Self::BlobMissing | Self::IndexWrong => false,
+            Self::BlobMissing | Self::IndexWrong | Self::Unwanted => false,
             Self::BlobDamaged
             | Self::EntryDamaged
             | Self::TombstoneDamaged
@@ -86,7 +92,8 @@ impl Code {
             | Self::Stray
             | Self::BlobLost
             | Self::KeyDamaged
-            | Self::VersionWrong => true,
+            | Self::VersionWrong
+            | Self::KeyFull => true,
         }
     }
 }

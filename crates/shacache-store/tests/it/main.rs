@@ -8,6 +8,8 @@ mod damage;
 mod format;
 /// Opening, closing, locking, and what an unclean stop leaves.
 mod lifecycle;
+/// An archive copied out while it is in use, and files of other archives taken in.
+mod moving;
 /// Who signed an entry, and what follows from that.
 mod signers;
 /// A store in a folder of its own.

@@ -1,0 +1,114 @@
+//! Taking in files of another archive, and entries of other servers, each checked before it is
+//! published. Owns what is refused, and that what was deleted or banned here stays so. Where the
+//! files come from is not known here.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use shacache_core::digest::Digest;
+use shacache_core::entry::SignedEntry;
+use shacache_core::key::Key;
+
+use crate::Store;
+use crate::archive_file::{ArchiveFile, Kind};
+use crate::blob::Incoming;
+use crate::error::StoreError;
+use crate::verify::Code;
+
+/// What came of one file or entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Taken {
+    /// It is in the archive now, and survives a power cut.
+    New,
+    /// It was there.
+    AlreadyThere,
+    /// It is left out.
+    Left {
+        /// Why.
+        code: Code,
+        /// More about it, in one line.
+        detail: String,
+    },
+}
+
+impl Taken {
+    fn new(was_new: bool) -> Self {
+        if was_new { Self::New } else { Self::AlreadyThere }
+    }
+
+    fn left(code: Code, detail: impl Into<String>) -> Self {
+        Self::Left { code, detail: detail.into() }
+    }
+}
+
+impl Store {
+    /// Takes a small file of another archive under its own name, if it holds what that says.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn import_text(&self, name: &ArchiveFile, text: Bytes) -> Result<Taken, StoreError> {
+        if let Some((code, detail)) = name.damage(&text) {
+            return Ok(Taken::left(code, detail));
+        }
+        Ok(Taken::new(match name.kind() {
+            Kind::Version => false,
+            Kind::Blob(digest) => {
+                let mut incoming = self.import_blob(Some(text.len() as u64), false)?;
+                incoming.write(text).await?;
+                return finish(incoming, &digest).await;
+            }
+            Kind::Entry | Kind::Tombstone | Kind::KeyFile => {
+                self.directory().import_file(name, text).await?
+            }
+            Kind::Ban(_) | Kind::Hold | Kind::Audit => self.import_other(name, text).await?,
+        }))
+    }
+
+    /// Begins to take a blob of another archive. A ban counts unless that archive has it, too, and
+    /// keeps the bytes all the same: `banned_there`.
+    ///
+    /// # Errors
+    /// When there is no space, or writes are refused.
+    pub fn import_blob(
+        &self,
+        bytes: Option<u64>,
+        banned_there: bool,
+    ) -> Result<Incoming, StoreError> {
+        let incoming = self.blobs().incoming(bytes)?;
+        Ok(if banned_there { incoming.despite_ban() } else { incoming })
+    }
+
+    /// Takes an entry of another server under `key`, as an upload would be, but not one that was
+    /// deleted here.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn import_entry(&self, key: &Key, entry: SignedEntry) -> Result<Taken, StoreError> {
+        match self.directory().append_unless_deleted(key, entry).await {
+            Ok(Some(appended)) => Ok(Taken::new(appended.was_new)),
+            Ok(None) => Ok(Taken::left(Code::Unwanted, "it was deleted here")),
+            Err(error @ StoreError::KeyFull { .. }) => {
+                Ok(Taken::left(Code::KeyFull, error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Ends what [`Store::import_blob`] began.
+///
+/// # Errors
+/// When it cannot be written. Bytes with another digest are left out.
+pub async fn finish(incoming: Incoming, digest: &Digest) -> Result<Taken, StoreError> {
+    match incoming.commit(Some(digest)).await {
+        Ok(stored) => Ok(Taken::new(stored.was_new())),
+        Err(StoreError::WrongDigest { .. }) => {
+            Ok(Taken::left(Code::BlobDamaged, "the bytes have another digest"))
+        }
+        Err(StoreError::WrongLength { .. }) => {
+            Ok(Taken::left(Code::BlobDamaged, "it is longer or shorter than announced"))
+        }
+        Err(StoreError::Banned(_)) => Ok(Taken::left(Code::Unwanted, "it is banned here")),
+        Err(error) => Err(error),
+    }
+}
