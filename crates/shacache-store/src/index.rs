@@ -16,7 +16,7 @@ use shacache_core::key::Key;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::database::Database;
-use self::reader::Readers;
+use self::reader::{Pool, Readers};
 use self::writer::{Message, Writer};
 use crate::blob::sums::Sums;
 use crate::error::StoreError;
@@ -69,8 +69,6 @@ pub struct Totals {
 /// What the writing thread, the readers and the store share.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// Counts the databases made: a connection to an earlier one is of no use.
-    generation: AtomicU64,
     failures: AtomicU64,
     /// Whether nothing that was recorded got lost since the last reconciliation.
     complete: AtomicBool,
@@ -82,9 +80,10 @@ impl Index {
     /// last stop lists all there is.
     pub(crate) fn open(path: &Path, seal: Option<&Seal>) -> Result<Self, StoreError> {
         let state = Arc::<State>::default();
-        let (writer, is_sealed) = Writer::open(path, seal, Arc::clone(&state))?;
+        let pool = Arc::new(Pool::new(path));
+        let (writer, is_sealed) = Writer::open(path, seal, Arc::clone(&pool), Arc::clone(&state))?;
         state.complete.store(is_sealed, Ordering::Release);
-        let readers = Readers::new(path, Arc::clone(&state));
+        let readers = Readers::new(pool);
         let (messages, inbox) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("index".into())
@@ -270,4 +269,40 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection opens SQLite's other files when it is first used, by their names: one to a file
+    /// that was replaced meanwhile cut off what others had mapped, and that ended the process.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_query_never_meets_the_file_that_took_the_place_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("index.sqlite");
+        let index = Arc::new(Index::open(&path, None).expect("opened"));
+        let queries: Vec<_> = (0..8)
+            .map(|_| {
+                let index = Arc::clone(&index);
+                tokio::spawn(async move {
+                    for _ in 0..QUERIES {
+                        index.totals().await.expect("counted");
+                    }
+                })
+            })
+            .collect();
+        let mut replaced = 0;
+        while !queries.iter().all(tokio::task::JoinHandle::is_finished) {
+            index.send(Message::ReadFailed { damaged: true });
+            index.flush().await;
+            replaced += 1;
+        }
+        for query in queries {
+            query.await.expect("answered");
+        }
+        assert_eq!(index.failures(), replaced, "nothing failed but what was said to have failed");
+    }
+
+    const QUERIES: usize = 300;
 }

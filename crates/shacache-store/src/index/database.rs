@@ -1,6 +1,7 @@
 //! One connection to the SQLite file: its schema and every statement. Owns the SQL and nothing else
 //! does; when to run it is decided by [`super::writer`] and [`super::reader`].
 
+use std::ffi::CStr;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -27,7 +28,10 @@ pub(crate) enum Opened {
 impl Database {
     /// Opens the file for writing, making it and its tables if it is missing.
     pub(crate) fn open_to_write(path: &Path) -> Result<Opened, rusqlite::Error> {
-        let connection = Connection::open(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags_and_vfs(path, flags, ONE_PROCESS)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -44,10 +48,13 @@ impl Database {
         Ok(Opened::There(Self(connection)))
     }
 
-    /// Opens the file for reading.
+    /// Opens the file, which has to be there, for reading.
     pub(crate) fn open_to_read(path: &Path) -> Result<Self, rusqlite::Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(path, flags).map(Self)
+        // A file opened as read-only would lock for itself, beside the lock of this process.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags_and_vfs(path, flags, ONE_PROCESS)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Self(connection))
     }
 
     /// Applies the changes in order, all or none.
@@ -222,6 +229,10 @@ fn digest_column(row: &rusqlite::Row<'_>) -> Result<Digest, rusqlite::Error> {
 fn lower_bound(after: Option<&Digest>) -> &[u8] {
     after.map_or(&[], |digest| digest.as_bytes().as_slice())
 }
+
+/// The file belongs to this process alone, so the index of its log lies in memory. Mapped from a
+/// file, a change to that file from elsewhere would end the process with SIGBUS.
+const ONE_PROCESS: &CStr = c"unix-excl";
 
 const VERSION: u32 = 2;
 

@@ -1,13 +1,11 @@
 //! Reads of the index, each on a thread that may block and with a connection that nobody else uses
-//! meanwhile. Owns the pool of connections.
+//! meanwhile. Owns the pool of connections, and that none of them outlives the file it leads to.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
 
-use super::State;
 use super::database::Database;
 use crate::blocking::blocking;
 use crate::error::StoreError;
@@ -19,17 +17,17 @@ pub(crate) struct Readers {
     permits: Semaphore,
 }
 
+/// The connections themselves, shared with whoever replaces the file.
 #[derive(Debug)]
-struct Pool {
+pub(crate) struct Pool {
     path: PathBuf,
-    state: Arc<State>,
-    /// Idle connections and the generation of the database they lead to.
-    idle: Mutex<Vec<(u64, Database)>>,
+    idle: Mutex<Vec<Database>>,
+    /// Held for reading by each query, for writing while the file is replaced.
+    in_place: RwLock<()>,
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path, state: Arc<State>) -> Self {
-        let pool = Arc::new(Pool { path: path.to_owned(), state, idle: Mutex::default() });
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self { pool, permits: Semaphore::new(CONNECTIONS) }
     }
 
@@ -52,26 +50,36 @@ impl Readers {
 }
 
 impl Pool {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), idle: Mutex::default(), in_place: RwLock::default() }
+    }
+
+    /// Does `work` while no connection of the pool is open and none is opened; waits for the queries
+    /// under way. A connection that closes removes SQLite's other files by their names, which would
+    /// be those of the file that took its place.
+    pub(crate) fn while_closed<T>(&self, work: impl FnOnce() -> T) -> T {
+        // Nothing that the lock guards can be left half done.
+        let _alone = self.in_place.write().unwrap_or_else(PoisonError::into_inner);
+        self.idle().clear();
+        work()
+    }
+
     fn run<T>(
         &self,
         query: impl FnOnce(&Database) -> Result<T, rusqlite::Error>,
     ) -> Result<T, rusqlite::Error> {
-        let current = self.state.generation.load(Ordering::Acquire);
-        let pooled = {
-            let mut idle = self.idle();
-            idle.retain(|(generation, _)| *generation == current);
-            idle.pop()
-        };
+        let _in_place = self.in_place.read().unwrap_or_else(PoisonError::into_inner);
+        let pooled = self.idle().pop();
         let database = match pooled {
-            Some((_, database)) => database,
+            Some(database) => database,
             None => Database::open_to_read(&self.path)?,
         };
         let answer = query(&database)?;
-        self.idle().push((current, database));
+        self.idle().push(database);
         Ok(answer)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Database)>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Database>> {
         // A list of idle connections is whole at any time.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

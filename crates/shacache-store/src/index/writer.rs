@@ -6,12 +6,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::database::{Database, Opened};
+use super::reader::Pool;
 use super::{Change, State, is_damage};
 use crate::error::{Chain, Fault, StoreError};
 use crate::scan;
@@ -40,10 +40,17 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Writer {
     path: PathBuf,
+    /// None when no file could be made.
+    current: Option<Current>,
+    readers: Arc<Pool>,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct Current {
     database: Database,
     /// Device and inode of the file that `database` leads to.
     file: (u64, u64),
-    state: Arc<State>,
 }
 
 impl Writer {
@@ -51,6 +58,7 @@ impl Writer {
     pub(crate) fn open(
         path: &Path,
         seal: Option<&Seal>,
+        readers: Arc<Pool>,
         state: Arc<State>,
     ) -> Result<(Self, bool), StoreError> {
         if scan::status(path)?.is_some_and(|found| !found.is_file()) {
@@ -79,7 +87,8 @@ impl Writer {
             Some(seal) if !is_new => database.seal()?.is_some_and(|text| text == seal.to_string()),
             Some(_) | None => false,
         };
-        Ok((Self { path: path.to_owned(), database, file, state }, is_sealed))
+        let current = Some(Current { database, file });
+        Ok((Self { path: path.to_owned(), current, readers, state }, is_sealed))
     }
 
     /// Works until told to close.
@@ -102,8 +111,7 @@ impl Writer {
                     }
                     Message::Sync(reply) => {
                         self.write(&mut batch);
-                        let synced = self.database.sync();
-                        self.judge(synced);
+                        self.change(|database| database.sync());
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                     }
@@ -124,36 +132,38 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut Vec<Change>) {
-        if batch.is_empty() {
-            return;
+        if !batch.is_empty() {
+            self.replace_if_vanished();
+            self.change(|database| database.apply(batch));
+            batch.clear();
         }
-        self.replace_if_vanished();
-        let applied = self.database.apply(batch);
-        batch.clear();
-        self.judge(applied);
     }
 
     fn clear(&mut self) {
         self.replace_if_vanished();
-        let cleared = self.database.clear();
-        self.judge(cleared);
+        self.change(Database::clear);
     }
 
     fn close(self, seal: &Seal, reply: oneshot::Sender<bool>) {
-        let sealed = self.database.set_seal(&seal.to_string());
-        let checkpoint = sealed.and_then(|()| self.database.checkpoint());
-        if let Err(error) = &checkpoint {
-            tracing::warn!(%error, "the index was not closed orderly");
-        }
-        let in_place = identity(&self.path).is_ok_and(|file| file == self.file);
+        let is_whole = self.current.is_some_and(|current| {
+            let sealed = current.database.set_seal(&seal.to_string());
+            let checkpoint = sealed.and_then(|()| current.database.checkpoint());
+            if let Err(error) = &checkpoint {
+                tracing::warn!(%error, "the index was not closed orderly");
+            }
+            checkpoint.is_ok() && is_at(&self.path, current.file)
+        });
         // Whoever asked waits for the thread's end too.
-        let _ = reply.send(in_place && checkpoint.is_ok());
+        let _ = reply.send(is_whole);
     }
 
     /// A damaged file is replaced; after another failure, a full disk say, the file stays and what
     /// it lacks is filled in later.
-    fn judge(&mut self, result: Result<(), rusqlite::Error>) {
-        match result {
+    fn change(&mut self, change: impl FnOnce(&mut Database) -> Result<(), rusqlite::Error>) {
+        let Some(current) = &mut self.current else {
+            return self.state.lacks_things();
+        };
+        match change(&mut current.database) {
             Ok(()) => {}
             Err(error) if is_damage(&error) => self.replace(&error.to_string()),
             Err(error) => {
@@ -165,7 +175,7 @@ impl Writer {
 
     /// The folder may be deleted at any time.
     fn replace_if_vanished(&mut self) {
-        if !identity(&self.path).is_ok_and(|file| file == self.file) {
+        if !self.current.as_ref().is_some_and(|current| is_at(&self.path, current.file)) {
             self.replace("the file is not there any more");
         }
     }
@@ -173,14 +183,16 @@ impl Writer {
     /// Starts over with an empty file.
     fn replace(&mut self, reason: &str) {
         tracing::warn!(path = %self.path.display(), reason, "the index is made anew");
-        match make_anew(&self.path).and_then(|made| Ok((made, identity(&self.path)?))) {
-            Ok((database, file)) => {
-                self.database = database;
-                self.file = file;
-            }
+        let readers = Arc::clone(&self.readers);
+        let made = readers.while_closed(|| {
+            self.current = None;
+            make_anew(&self.path)
+                .and_then(|database| Ok(Current { database, file: identity(&self.path)? }))
+        });
+        match made {
+            Ok(current) => self.current = Some(current),
             Err(error) => tracing::error!(error = %Chain(&error), "no index can be made"),
         }
-        self.state.generation.fetch_add(1, Ordering::AcqRel);
         self.state.lacks_things();
     }
 }
@@ -206,6 +218,11 @@ fn make_anew(path: &Path) -> Result<Database, StoreError> {
         // A file made a moment ago has the version that it was made with.
         Opened::Foreign { .. } => Err(StoreError::Index(rusqlite::Error::InvalidQuery)),
     }
+}
+
+/// Whether it is this file that the path leads to.
+fn is_at(path: &Path, file: (u64, u64)) -> bool {
+    identity(path).is_ok_and(|found| found == file)
 }
 
 fn identity(path: &Path) -> Result<(u64, u64), Fault> {
