@@ -5,6 +5,8 @@ import hashlib
 import http.client
 import os
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,6 +26,18 @@ DESCRIPTORS = 128
 CONNECTIONS = 500
 CPU_WINDOW_S = 1
 CPU_LIMIT = 0.2
+SPINNING_DESCRIPTORS = 32
+SPIN = """
+import select, socket
+listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+print(listener.getsockname()[1], flush=True)
+held = []
+while select.select([listener], [], []):
+    try:
+        held.append(listener.accept())
+    except OSError:
+        pass
+"""
 
 
 class Exhaustion(FaultTest):
@@ -79,6 +93,18 @@ class Exhaustion(FaultTest):
         self.check_recovery(server)
         self.check_calm(server, acknowledged)
 
+    def test_a_server_that_tries_again_at_once_is_noticed(self):
+        """What the share of a processor is measured for: a listener stays ready while no descriptor
+        is left."""
+        spinning = Spinning()
+        self.addCleanup(spinning.end)
+        for _ in range(2 * SPINNING_DESCRIPTORS):
+            connection = socket.create_connection(spinning.address)
+            self.addCleanup(connection.close)
+        # Others may want the processors, too.
+        wait_until(lambda: cpu_share(spinning, CPU_WINDOW_S) > CPU_LIMIT, "it is seen to spin")
+        self.counts["failed as it must"] += 1
+
     def test_descriptors_of_many_uploads(self):
         server = self.start(self.limited_server())
         acknowledged = Acknowledged()
@@ -123,6 +149,22 @@ class Exhaustion(FaultTest):
         self.assertEqual(acknowledged.lost(server), [])
         self.assertEqual(request(server, "GET", "/readyz").status, 200)
         self.assertNotRegex("".join(server.log), "panicked")
+
+
+class Spinning:
+    """A server that accepts again whenever that failed."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            ["prlimit", f"--nofile={SPINNING_DESCRIPTORS}", "--", sys.executable, "-c", SPIN],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )
+        self.address = ("127.0.0.1", int(self.process.stdout.readline()))
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 def descriptors(server):
