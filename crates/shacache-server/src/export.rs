@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use shacache_server::config;
 use shacache_server::log;
 use shacache_store::Moved;
-use shacache_store::export::{Earlier, ExportFolder, Sink, export};
+use shacache_store::export::{self, Earlier, ExportFolder, Sink};
 use shacache_store::tar_file::TarWriter;
 
 use crate::args::Export;
-use crate::moved;
+use crate::findings;
 use crate::progress::Progress;
 
 /// Copies the archive of the configured data folder.
@@ -28,20 +28,27 @@ pub(crate) fn run(command: Export) -> Result<ExitCode, Box<dyn Error>> {
         }
         earlier.add(export)?;
     }
-    let to_stdout = to == Path::new("-");
     let mut sink = sink(&to)?;
     let progress = Progress::new(quiet);
     let exported =
-        export(config.data(), &earlier, &mut *sink, &mut |moved: &Moved| progress.show(moved));
+        export::export(config.data(), &earlier, &mut *sink, &mut |moved| progress.show(moved));
     progress.end();
     let exported = exported?;
-    let text = moved::report("exported", &exported, json)?;
-    if to_stdout {
+    let text = if json { findings::json(&exported)? } else { to_lines(&exported) };
+    if to == Path::new("-") {
         io::stderr().write_all(text.as_bytes())?;
     } else {
         io::stdout().write_all(text.as_bytes())?;
     }
-    Ok(moved::exit_code(&exported))
+    Ok(findings::exit_code(exported.damage))
+}
+
+fn to_lines(exported: &Moved) -> String {
+    let Moved { blobs, bytes, entries, others, already, damage, notes, findings } = exported;
+    let mut text = findings::lines(findings, damage + notes);
+    text += &format!("exported {blobs} blobs ({bytes} bytes), {entries} entries");
+    text += &format!(" and {others} other files; {already} were there");
+    text + &format!("; {damage} damaged, {notes} to note\n")
 }
 
 fn sink(to: &Path) -> Result<Box<dyn Sink>, Box<dyn Error>> {

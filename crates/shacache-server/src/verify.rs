@@ -13,6 +13,8 @@ use shacache_store::verify::{Report, VerifyOptions};
 use shacache_store::{Store, StoreOptions, UnclaimedLimits};
 use tokio::runtime::Runtime;
 
+use crate::findings;
+
 /// Checks the archive of the configured data folder.
 pub(crate) fn run(
     overrides: &Overrides,
@@ -30,9 +32,9 @@ pub(crate) fn run(
             Err(error) => Err(error.into()),
         }
     })?;
-    let text = if json { to_json(&report)? } else { to_lines(&report) };
+    let text = if json { findings::json(&report)? } else { to_lines(&report) };
     io::stdout().write_all(text.as_bytes())?;
-    Ok(if report.damage == 0 { ExitCode::SUCCESS } else { ExitCode::from(DAMAGE) })
+    Ok(findings::exit_code(report.damage))
 }
 
 async fn in_process(store: &Store, options: VerifyOptions) -> Result<Report, StoreError> {
@@ -41,28 +43,12 @@ async fn in_process(store: &Store, options: VerifyOptions) -> Result<Report, Sto
     Ok(report)
 }
 
-fn to_json(report: &Report) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(report)?;
-    text.push('\n');
-    Ok(text)
-}
-
 fn to_lines(report: &Report) -> String {
-    let mut text = String::new();
-    for finding in &report.findings {
-        text += &format!("{finding}\n").replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
-    }
     let Report { units, blobs, bytes, entries, damage, notes, findings } = report;
-    let unlisted = damage + notes - findings.len() as u64;
-    if unlisted > 0 {
-        text += &format!("and {unlisted} more\n");
-    }
+    let mut text = findings::lines(findings, damage + notes);
     text += &format!("checked {blobs} blobs ({bytes} bytes) and {entries} entries");
     if *units < 256 {
         text += &format!(" in {units} of 256 parts of the archive");
     }
     text + &format!(": {damage} damaged, {notes} to note\n")
 }
-
-/// What conventions for this family of programs call «verification failed».
-const DAMAGE: u8 = 4;

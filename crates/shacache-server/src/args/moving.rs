@@ -1,4 +1,4 @@
-//! The command lines of `shacached export` and `shacached import` as they are typed.
+//! The command line of `shacached export` as it is typed.
 
 use std::path::PathBuf;
 
