@@ -55,7 +55,8 @@ class FailingCalls(FaultTest):
             for at in range(1, 21) if tier.LONG else [number % 4 + 1]:
                 with self.subTest(f"{call}: {error} at {at}"):
                     self.check_call(call, error, at)
-        # Not every thread comes to its twentieth call, and how many threads there are is a matter of load.
+        # Not every thread comes to its twentieth call, and how many threads there are is a matter of
+        # load.
         self.assertGreater(self.counts["failed calls"], by_tier(48, 1_000))
         self.assertGreater(self.counts["cases"], 2 * self.counts["cases without a failed call"])
 

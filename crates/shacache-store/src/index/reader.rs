@@ -55,8 +55,8 @@ impl Pool {
     }
 
     /// Does `work` while no connection of the pool is open and none is opened; waits for the queries
-    /// under way. A connection that closes removes SQLite's other files by their names, which would
-    /// be those of the file that took its place.
+    /// under way. A connection opens SQLite's other files when it is first used, by their names, which
+    /// would be those of the file that took the place of its own.
     pub(crate) fn while_closed<T>(&self, work: impl FnOnce() -> T) -> T {
         // Nothing that the lock guards can be left half done.
         let _alone = self.in_place.write().unwrap_or_else(PoisonError::into_inner);
