@@ -181,19 +181,6 @@ impl BlobStore {
         joined(tokio::spawn(async move { shared.ban(pass, &digest, &deletion).await })).await
     }
 
-    /// The length of a blob whose file is in the archive, banned or not.
-    ///
-    /// # Errors
-    /// When the archive cannot be read.
-    pub async fn stored_bytes(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
-        let path = self.0.layout.blob(digest);
-        let Some(file) = self.0.root.file(path.clone()).await? else {
-            return Ok(None);
-        };
-        let found = file.metadata().map_err(Fault::at("stat", &path))?;
-        Ok(found.is_file().then_some(found.len()))
-    }
-
     /// How many damaged blobs were found since the store was opened.
     #[must_use]
     pub fn damaged(&self) -> u64 {
