@@ -28,10 +28,12 @@ pub(crate) fn run(command: Export) -> Result<ExitCode, Box<dyn Error>> {
         }
         earlier.add(export)?;
     }
+    // Before anything is made where the copy goes to.
+    let archive = export::source(config.data())?;
     let mut sink = sink(&to)?;
     let progress = Progress::new(quiet);
     let exported =
-        export::export(config.data(), &earlier, &mut *sink, &mut |moved| progress.show(moved));
+        export::export(&archive, &earlier, &mut *sink, &mut |moved| progress.show(moved));
     progress.end();
     let exported = exported?;
     let text = if json { findings::json(&exported)? } else { to_lines(&exported) };

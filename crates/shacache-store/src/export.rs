@@ -58,24 +58,38 @@ pub struct Content<'a> {
     pub(crate) from: &'a Path,
 }
 
-/// Copies the archive of a data folder into `sink`, but not what `earlier` has. Every entry that was
-/// answered 201 before the call is in the copy, and every blob that an entry in the copy names, if
-/// the archive has it. `go_on` is told what was moved so far. Blocking.
+impl<'a> Content<'a> {
+    /// So many bytes of `reader`, which messages call `from`.
+    pub fn new(bytes: u64, modified: SystemTime, reader: &'a mut dyn Read, from: &'a Path) -> Self {
+        Self { bytes, modified, reader, from }
+    }
+}
+
+/// The archive of a data folder. Blocking.
 ///
 /// # Errors
-/// When there is no archive, or the copy cannot be written. What cannot be read is a finding.
+/// When there is none, or it is of another format.
+pub fn source(data: &Path) -> Result<ArchiveTree, StoreError> {
+    ArchiveTree::open(&Layout::new(data.to_owned()).archive())
+}
+
+/// Copies `archive` into `sink`, but not what `earlier` has. Every entry that was answered 201
+/// before the call is in the copy, and every blob that an entry in the copy names, if the archive
+/// has it. `progress` is told what was moved so far. Blocking.
+///
+/// # Errors
+/// When the copy cannot be written. What cannot be read is a finding.
 pub fn export(
-    data: &Path,
+    archive: &ArchiveTree,
     earlier: &Earlier,
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(&Moved),
 ) -> Result<Moved, StoreError> {
-    let tree = ArchiveTree::open(&Layout::new(data.to_owned()).archive())?;
     // The clock that file systems use may be a little behind.
     let began = SystemTime::now() - CLOCK_STEP;
     let moved = Moved::default();
     let mut export =
-        Export { tree: &tree, earlier, sink, progress, moved, began, late: HashSet::new() };
+        Export { tree: archive, earlier, sink, progress, moved, began, looked_at: HashSet::new() };
     export.run()?;
     Ok(export.moved)
 }
@@ -87,8 +101,9 @@ struct Export<'a> {
     progress: &'a mut dyn FnMut(&Moved),
     moved: Moved,
     began: SystemTime,
-    /// Blobs published since the export began, and copied.
-    late: HashSet<Digest>,
+    /// Blobs that need not be looked at again when an entry names them: those that cannot be opened,
+    /// and those that were published since the export began.
+    looked_at: HashSet<Digest>,
 }
 
 impl Export<'_> {
@@ -126,21 +141,22 @@ impl Export<'_> {
         }
         let Some(text) = self.text(name)? else { return Ok(()) };
         if let Ok(entry) = SignedEntry::from_body(&text.bytes) {
-            let blob = ArchiveFile::blob(entry.digest());
-            if self.is_late(&blob, entry.digest())? {
-                self.copy_blob(&blob, entry.digest())?;
-            }
+            self.bring_blob(entry.digest())?;
         }
         self.put_text(name, &text)
     }
 
-    /// Whether the walk over the blobs may have missed this one.
-    fn is_late(&self, blob: &ArchiveFile, digest: &Digest) -> Result<bool, StoreError> {
-        if self.late.contains(digest) {
-            return Ok(false);
+    /// Copies a blob that the walk over the blobs may have missed.
+    fn bring_blob(&mut self, digest: &Digest) -> Result<(), StoreError> {
+        let blob = ArchiveFile::blob(digest);
+        if self.looked_at.contains(digest) {
+            return Ok(());
         }
-        let Some(file) = self.open(blob).unwrap_or_default() else { return Ok(false) };
-        Ok(changed(&file, &self.tree.path(blob))? >= self.began)
+        match self.open(&blob) {
+            Ok(None) => Ok(()),
+            Ok(Some(file)) if changed(&file, &self.tree.path(&blob))? < self.began => Ok(()),
+            Ok(Some(_)) | Err(_) => self.copy_blob(&blob, digest),
+        }
     }
 
     fn copy_blob(&mut self, name: &ArchiveFile, digest: &Digest) -> Result<(), StoreError> {
@@ -153,13 +169,14 @@ impl Export<'_> {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(()),
             Err(finding) => {
+                self.looked_at.insert(*digest);
                 self.moved.add(finding);
                 return Ok(());
             }
         };
         let found = file.metadata().map_err(Fault::at("stat", &path))?;
         if changed(&file, &path)? >= self.began {
-            self.late.insert(*digest);
+            self.looked_at.insert(*digest);
         }
         if self.sink.has(name, found.len())? {
             self.moved.already += 1;
@@ -182,7 +199,7 @@ impl Export<'_> {
         std::io::Seek::rewind(&mut file).map_err(Fault::at("seek", &path))?;
         let mut reader = Same { file, crc: 0, expected: crc };
         let modified = found.modified().map_err(Fault::at("stat", &path))?;
-        let content = Content { bytes: found.len(), modified, reader: &mut reader, from: &path };
+        let content = Content::new(found.len(), modified, &mut reader, &path);
         self.sink.put(name, content)?;
         self.moved.count(name.kind(), found.len());
         Ok(())
@@ -228,7 +245,7 @@ impl Export<'_> {
         }
         let mut reader = Cursor::new(&text.bytes);
         let from = self.tree.path(name);
-        let content = Content { bytes, modified: text.modified, reader: &mut reader, from: &from };
+        let content = Content::new(bytes, text.modified, &mut reader, &from);
         self.sink.put(name, content)?;
         self.moved.count(name.kind(), bytes);
         Ok(())

@@ -5,6 +5,7 @@ mod admin;
 mod config;
 mod conformance;
 mod damage;
+mod export;
 mod hostile;
 mod listen;
 mod logs;

@@ -1,9 +1,12 @@
 //! Exports of an archive that is in use, and what earlier exports, damage and cut-off files do to
 //! them; files of other archives taken in.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use shacache_core::digest::Digest;
@@ -11,7 +14,7 @@ use shacache_store::Moved;
 use shacache_store::archive_file::ArchiveFile;
 use shacache_store::archive_tree::{ArchiveTree, Part};
 use shacache_store::error::StoreError;
-use shacache_store::export::{Earlier, ExportFolder, Sink, export};
+use shacache_store::export::{Content, Earlier, ExportFolder, Sink, export, source};
 use shacache_store::import::{self, Taken};
 use shacache_store::tar_file::{self, TarWriter};
 use shacache_store::tombstone::Deletion;
@@ -19,6 +22,20 @@ use shacache_store::verify::Code;
 use tempfile::TempDir;
 
 use crate::subject::{Between, Subject, entry, key, some_bytes};
+
+/// A stream that is still there when its writer is gone.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Every file below a folder.
 fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -68,7 +85,8 @@ fn export_to_folder(subject: &Subject, folder: &Path, since: &[&Path]) -> Moved 
 fn exported(subject: &Subject, sink: &mut dyn Sink, since: &[&Path]) -> Moved {
     let mut earlier = Earlier::default();
     since.iter().for_each(|export| earlier.add(export).expect("an export"));
-    export(subject.data(), &earlier, sink, &mut |_| {}).expect("exported")
+    let archive = source(subject.data()).expect("opened");
+    export(&archive, &earlier, sink, &mut |_| {}).expect("exported")
 }
 
 fn folder() -> TempDir {
@@ -91,7 +109,7 @@ async fn an_export_is_the_archive() {
     let tar = fs::File::open(&file).expect("opened");
     tar_file::read::<StoreError>(&file, tar, |mut member| {
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(member.reader(), &mut bytes).expect("read");
+        io::Read::read_to_end(member.reader(), &mut bytes).expect("read");
         members.insert(member.path().to_owned(), bytes);
         Ok(())
     })
@@ -138,7 +156,8 @@ async fn an_entry_that_comes_meanwhile_brings_its_blob() {
     let blob_path = subject.blob_path(&digest);
     let place = folder();
     let mut sink = ExportFolder::open(&place.path().join("export")).expect("opened");
-    export(subject.data(), &Earlier::default(), &mut sink, &mut |moved| {
+    let archive = source(subject.data()).expect("opened");
+    export(&archive, &Earlier::default(), &mut sink, &mut |moved| {
         // The walk has just passed the first blob, and so the place of the other.
         if moved.blobs == 1 && !blob_path.exists() {
             for (path, bytes) in [(&blob_path, &late[..]), (&entry_path, note.body().as_bytes())] {
@@ -149,6 +168,26 @@ async fn an_entry_that_comes_meanwhile_brings_its_blob() {
     })
     .expect("exported");
     assert_eq!(tree(&place.path().join("export")), tree(&subject.data().join("archive")));
+    subject.close().await;
+}
+
+/// A link cannot be opened, whether the walk over the blobs meets it or an entry leads there.
+#[tokio::test]
+async fn a_blob_that_cannot_be_opened_is_told_of_once() {
+    let mut subject = Subject::new(Between::Nothing);
+    let digest = *subject.upload(b"x").await.expect("stored").digest();
+    for note in ["a", "b"] {
+        subject.store().directory().append(&key("k"), entry(&digest, note)).await.expect("added");
+    }
+    let folder = subject.blob_path(&digest).parent().expect("a folder").to_owned();
+    let elsewhere = subject.data().join("elsewhere");
+    fs::rename(&folder, &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, &folder).expect("linked");
+    let place = tempfile::tempdir().expect("made");
+    let moved = export_to_folder(&subject, &place.path().join("export"), &[]);
+    let codes: Vec<_> = moved.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::Stray, Code::Unreadable], "{:?}", moved.findings);
+    assert_eq!((moved.blobs, moved.entries), (0, 2));
     subject.close().await;
 }
 
@@ -197,6 +236,15 @@ async fn an_export_that_fails_leaves_nothing_that_looks_complete() {
     drop(sink);
     assert_eq!(fs::read_dir(place.path()).expect("listed").count(), 0);
 
+    // A stream keeps what it got, and has no end.
+    let stream = Shared::default();
+    let mut sink = TarWriter::to_stream(&file, Box::new(stream.clone()));
+    let (mut text, modified) = (&b"1\n"[..], std::time::SystemTime::now());
+    sink.put(&name, Content::new(2, modified, &mut text, &file)).expect("put");
+    drop(sink);
+    let read = tar_file::read::<StoreError>(&file, &stream.0.borrow()[..], |_| Ok(()));
+    assert!(matches!(read, Err(StoreError::NoExport { .. })), "{read:?}");
+
     exported(&subject, &mut TarWriter::create(&file).expect("made"), &[]);
     let whole = fs::read(&file).expect("read");
     // Where a member ends, as anywhere else.
@@ -220,8 +268,7 @@ async fn another_format_is_neither_exported_nor_taken_for_an_export() {
     assert!(matches!(ExportFolder::open(&one), Err(StoreError::Format { .. })));
     assert!(matches!(ArchiveTree::open(&one), Err(StoreError::Format { .. })));
     fs::write(subject.data().join("archive/VERSION"), "2\n").expect("written");
-    let mut sink = ExportFolder::open(&place.path().join("two")).expect("opened");
-    let refused = export(subject.data(), &Earlier::default(), &mut sink, &mut |_| {});
+    let refused = source(subject.data());
     let Err(StoreError::Format { found, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(found, "2");
     // A folder with anything else in it is not written to.
