@@ -47,6 +47,14 @@ fn a_copy_is_made_while_the_server_runs() {
     assert_eq!(text(&output.stdout), expected);
     same(&folder, &archive);
 
+    // It is all that a server needs.
+    let other = Home::new();
+    assert!(export(&home, &other.data().join("archive"), &[]).status.success());
+    let second = other.serve(&[]);
+    let path = format!("/shacache/{digest}");
+    assert_eq!(request(second.address(), "GET", &path, b"").text(), "hello");
+    assert!(request(second.address(), "GET", "/shadir/key", b"").text().contains("sha512"));
+
     // A stream is for tar(1), and what there is to say goes elsewhere.
     let output = export(&home, Path::new("-"), &[]);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), expected.to_owned()));
