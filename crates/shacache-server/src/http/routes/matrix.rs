@@ -1,9 +1,12 @@
 //! Who may do what, written down: every operation of the route table under every policy, asked for
 //! by everybody who could, against `testdata/access.txt`. A new route makes a column that the file
 //! does not have. `SHACACHE_WRITE_ACCESS=1` writes the file, for a reader to judge the difference.
+//! A column holds several requests where all of them have to end alike; where they do not, the file
+//! would show each status.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::{env, fs};
@@ -15,9 +18,10 @@ use http::{Method, Request};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use shacache_core::digest::Digest;
+use shacache_core::trust::Certificate;
 
-use super::{Operation, Place, table};
-use crate::access::{KeyPattern, NewToken, Role};
+use super::{Operation, Place, Resource, Route, ops, table};
+use crate::access::{KeyPattern, NewToken, Right, Role, UploadPolicy};
 use crate::app::App;
 use crate::config::{self, Overrides};
 use crate::http::Answers;
@@ -30,11 +34,14 @@ struct Asking {
     certificate: Option<ClientCertificate>,
     headers: Vec<(&'static str, String)>,
     query: Option<String>,
+    /// What is put as an entry; nobody signed it unless it says otherwise.
+    entry: String,
 }
 
 fn asking(who: &'static str) -> Asking {
+    let entry = format!("[\"{{\\\"sha512\\\": \\\"{}\\\"}}\", \"\"]", Digest::of(BLOB));
     let address = Some("198.51.100.1:1");
-    Asking { who, address, certificate: None, headers: Vec::new(), query: None }
+    Asking { who, address, certificate: None, headers: Vec::new(), query: None, entry }
 }
 
 impl Asking {
@@ -62,6 +69,17 @@ impl Asking {
         assert!(certificate.is_some(), "{}", self.who);
         Self { certificate, ..self }
     }
+
+    /// Shows one from whose key nothing follows, because its signatures cannot be checked.
+    fn shows_in_vain(self, certificate: &Path) -> Self {
+        let chain = [CertificateDer::from_pem_file(certificate).unwrap()];
+        assert!(ClientCertificate::proven(&chain).is_none(), "{}", self.who);
+        self
+    }
+
+    fn puts(self, entry: &str) -> Self {
+        Self { entry: entry.to_owned(), ..self }
+    }
 }
 
 /// Everybody, given the tokens that were made for them.
@@ -84,6 +102,7 @@ fn everybody(app: &App, folder: &Path) -> Vec<Asking> {
     let unknown = good.replacen(&good[9..21], "000000000000", 1);
     let wrong = format!("{}{}", &good[..good.len() - 4], "0000");
     let other_keys = vec!["other-*".parse().unwrap()];
+    let no_keys = vec!["other-*".parse().unwrap()];
     let some_keys = vec!["other-*".parse().unwrap(), "k*y".parse().unwrap()];
     let password = Some("correct password".to_owned());
     tokens.add(NewToken { password, ..new("person", &[Role::Upload, Role::Put]) }).unwrap();
@@ -125,6 +144,15 @@ fn everybody(app: &App, folder: &Path) -> Vec<Asking> {
         asking("the authority's, for servers").shows(&folder.join("server.pem")),
         asking("a listed key, expired, self-signed").shows(&folder.join("listed.pem")),
         asking("an unknown certificate").shows(&folder.join("unknown.pem")),
+        asking("a listed key of 1024 bits").shows_in_vain(&folder.join("short.pem")),
+        asking("nobody, a listed signer's entry").puts(LISTED_ENTRY),
+        asking("nobody, another signer's entry").puts(STRANGE_ENTRY),
+        asking("a token for all, listed signer").bearer(&good).puts(LISTED_ENTRY),
+        asking("a token for all, another signer").bearer(&good).puts(STRANGE_ENTRY),
+        asking("a wrong token, listed signer").bearer(&wrong).puts(LISTED_ENTRY),
+        asking("a token to put other keys, same")
+            .bearer(&token(NewToken { keys: no_keys, ..new("none", &[Role::Put]) }))
+            .puts(LISTED_ENTRY),
         asking("headers that proxies set")
             .with("x-forwarded-for", "127.0.0.1".to_owned())
             .with("forwarded", "for=127.0.0.1;by=unix".to_owned())
@@ -154,14 +182,17 @@ fn make_certificates(folder: &Path) {
         issue server builder 30 serverAuth
         openssl req -new $key -keyout listed.key -out request -subj /CN=listed
         openssl x509 -req -in request -signkey listed.key -days -1 -out listed.pem
-        openssl req -x509 $key -keyout key -out unknown.pem -subj /CN=builder -days 30";
+        openssl req -x509 $key -keyout key -out unknown.pem -subj /CN=builder -days 30
+        openssl req -x509 -newkey rsa:1024 -nodes -keyout key -out short.pem -subj /CN=short";
     let made = Command::new("/bin/sh").args(["-c", script]).current_dir(folder).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn open(folder: &Path, upload: &str, download: &str) -> App {
+fn open(folder: &Path, data: &Path, upload: &str, download: &str) -> App {
     let listed = CertificateDer::from_pem_file(folder.join("listed.pem")).unwrap();
     let listed = *ClientCertificate::proven(&[listed]).unwrap().fingerprint();
+    let short = Certificate::from_pem(&fs::read_to_string(folder.join("short.pem")).unwrap());
+    let short = *short.unwrap().public_key().fingerprint();
     let ca = folder.join("ca.pem").display().to_string();
     let settings = format!(
         "[upload]\npolicy = \"{upload}\"\n[download]\npolicy = \"{download}\"\n\
@@ -169,48 +200,68 @@ fn open(folder: &Path, upload: &str, download: &str) -> App {
          [[identity]]\nname = \"factory\"\nroles = [\"read\", \"upload\", \"put\"]\n\
          authorities = \"{ca}\"\ncommon-names = [\"builder\"]\n\
          [[identity]]\nname = \"listed\"\nroles = [\"upload\", \"put\"]\n\
-         certificates = [\"{listed}\"]\n"
+         certificates = [\"{listed}\", \"{short}\"]\n"
     );
     let file = folder.join("server.toml");
     fs::write(&file, settings).unwrap();
-    let data = folder.join(format!("{upload}-{download}")).display().to_string();
-    let overrides = Overrides { file: Some(file), data: Some(data), ..Overrides::default() };
+    let data = Some(data.display().to_string());
+    let overrides = Overrides { file: Some(file), data, ..Overrides::default() };
     App::open(&config::load(&overrides).unwrap()).unwrap()
 }
 
-/// The method and target of each operation on each of its paths.
-fn questions() -> Vec<(String, Method, String)> {
+/// What is asked by everybody: some requests that have to end alike.
+struct Question {
+    text: String,
+    requests: Vec<(Method, String)>,
+}
+
+/// Each operation on each of its paths, and what no operation is there for.
+fn questions(table: &[Resource]) -> Vec<Question> {
     let mut questions = Vec::new();
-    for resource in table() {
+    let mut options = Vec::new();
+    let mut others = Vec::new();
+    for resource in table {
         let mount = match resource.place {
             Place::Shacache => "/shacache",
             Place::Shadir => "/shadir",
             Place::Server => "",
         };
         for path in resource.paths {
-            // The empty key is refused before anybody is asked for anything.
-            if resource.place == Place::Shadir && *path == "/" {
-                continue;
-            }
             let digest = Digest::of(BLOB).to_string();
             let target = path.replace("{digest}", &digest).replace("{*key}", "key");
+            let target = format!("{mount}{target}");
             for Operation { method, .. } in &resource.operations {
-                let question = format!("{method} {mount}{path}");
-                questions.push((question, method.clone(), format!("{mount}{target}")));
+                let mut methods = vec![method.clone()];
+                if *method == Method::GET {
+                    methods.push(Method::HEAD);
+                }
+                let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+                let text = format!("{} {mount}{path}", names.join(", "));
+                let requests = methods.into_iter().map(|method| (method, target.clone()));
+                questions.push(Question { text, requests: requests.collect() });
             }
+            options.push((Method::OPTIONS, target.clone()));
+            let has = |method: &Method| resource.operations.iter().any(|it| it.method == *method);
+            let missing = METHODS.into_iter().filter(|method| !has(method));
+            others.extend(missing.map(|method| (method, target.clone())));
         }
     }
+    let nowhere = METHODS.map(|method| (method, "/shadirs/key".to_owned()));
+    questions.push(Question { text: "OPTIONS of every path".to_owned(), requests: options });
+    questions.push(Question { text: "other methods of every path".to_owned(), requests: others });
+    questions.push(Question { text: "a path that is none".to_owned(), requests: nowhere.into() });
     questions
 }
 
 async fn status(answers: &Answers, asking: &Asking, method: &Method, target: &str) -> u16 {
     let query = asking.query.iter().map(|query| format!("?{query}"));
     let target = query.fold(target.to_owned(), |target, query| target + &query);
+    let is_write = *method == Method::POST || *method == Method::PUT;
     let body = match target.starts_with("/shadir") {
-        true => format!("[\"{{\\\"sha512\\\": \\\"{}\\\"}}\", \"\"]", Digest::of(BLOB)).into(),
-        false => BLOB.to_vec(),
+        _ if !is_write => Body::empty(),
+        true => Body::from(asking.entry.clone()),
+        false => Body::from(BLOB),
     };
-    let body = if *method == Method::GET { Body::empty() } else { Body::from(body) };
     let mut request = Request::builder().method(method).uri(&target).header("host", "a");
     for (name, value) in &asking.headers {
         request = request.header(*name, value);
@@ -225,51 +276,98 @@ async fn status(answers: &Answers, asking: &Asking, method: &Method, target: &st
     answers.clone().answer(request).await.status().as_u16()
 }
 
+/// The columns by their numbers.
+fn legend(questions: &[Question]) -> String {
+    let mut text = String::new();
+    for (number, question) in questions.iter().enumerate() {
+        writeln!(text, "{:2}  {}", number + 1, question.text).unwrap();
+    }
+    text
+}
+
+/// What everybody is answered under two policies; under another one of uploads where `rule` says so.
+async fn answered(
+    folder: &Path,
+    questions: &[Question],
+    (upload, download): (&str, &str),
+    rule: Option<UploadPolicy>,
+) -> String {
+    let data = tempfile::tempdir_in(folder).unwrap();
+    let app = open(folder, data.path(), upload, download);
+    let policy = rule.unwrap_or_else(|| app.access().upload_policy([].into_iter()));
+    let everybody = everybody(&app, folder);
+    fill(&app).await;
+    let mut text = format!("upload {upload}, download {download}\n{:36}", "");
+    for number in 1..=questions.len() {
+        write!(text, "  {number:3}").unwrap();
+    }
+    text.push('\n');
+    for asking in &everybody {
+        let answers = Answers::new(app.clone(), policy);
+        write!(text, "{:36}", asking.who).unwrap();
+        for question in questions {
+            let mut statuses = BTreeSet::new();
+            for (method, target) in &question.requests {
+                // Each starts without a record of failures: they are counted by another test.
+                app.access().forget_failures();
+                statuses.insert(status(&answers, asking, method, target).await.to_string());
+            }
+            let statuses: Vec<_> = statuses.into_iter().collect();
+            write!(text, "  {}", statuses.join("/")).unwrap();
+        }
+        text.push('\n');
+    }
+    app.store().close().await.unwrap();
+    text
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_may_do_what_is_written_down() {
     let folder = tempfile::tempdir().unwrap();
     make_certificates(folder.path());
-    let questions = questions();
-    let mut text = String::new();
-    for (number, (question, _, _)) in questions.iter().enumerate() {
-        writeln!(text, "{:2}  {question}", number + 1).unwrap();
-    }
-    for (upload, download) in [
-        ("read-only", "open"),
-        ("open", "open"),
-        ("credentials", "open"),
-        ("signed", "open"),
-        ("credentials+signed", "open"),
-        ("credentials", "credentials"),
-    ] {
-        let app = open(folder.path(), upload, download);
-        let policy = app.access().upload_policy([].into_iter());
-        let everybody = everybody(&app, folder.path());
-        fill(&app).await;
-        write!(text, "\nupload {upload}, download {download}\n{:36}", "").unwrap();
-        for number in 1..=questions.len() {
-            write!(text, "  {number:3}").unwrap();
-        }
+    let questions = questions(&table());
+    let mut text = legend(&questions);
+    for policies in POLICIES {
         text.push('\n');
-        for asking in &everybody {
-            // Each starts without a record of failures: they are counted by another test.
-            let answers = Answers::new(app.clone(), policy);
-            app.access().forget_failures();
-            write!(text, "{:36}", asking.who).unwrap();
-            for (_, method, target) in &questions {
-                write!(text, "  {}", status(&answers, asking, method, target).await).unwrap();
-            }
-            text.push('\n');
-        }
-        app.store().close().await.unwrap();
+        text += &answered(folder.path(), &questions, policies, None).await;
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/access.txt");
     if env::var_os("SHACACHE_WRITE_ACCESS").is_some() {
-        fs::write(&path, &text).unwrap();
+        fs::write(path(), &text).unwrap();
     }
-    let written = fs::read_to_string(&path).unwrap_or_default();
+    let written = written();
     let differing = written.lines().zip(text.lines()).find(|(written, found)| written != found);
     assert!(written == text, "{differing:#?}\n{text}");
+}
+
+/// The negative controls: a server that does not ask for rights, and a route that nobody wrote down.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_written_down_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificates(folder.path());
+    let mut table = table();
+    let legend_of_all = legend(&questions(&table));
+    assert!(written().starts_with(&legend_of_all));
+
+    let policies = ("credentials", "open");
+    let written_down = |answered: &String| written().contains(&format!("\n\n{answered}"));
+    let questions_of_all = questions(&table);
+    let checked = answered(folder.path(), &questions_of_all, policies, None).await;
+    assert!(written_down(&checked));
+    let unchecked = Some(UploadPolicy::Open);
+    let unchecked = answered(folder.path(), &questions_of_all, policies, unchecked).await;
+    assert!(!written_down(&unchecked));
+
+    let another = Resource::new(Place::Server, &["/another"], Route::Operations);
+    table.push(another.get(Right::Nothing, "getAnother", "", &[200], ops::healthy));
+    assert!(!written().starts_with(&legend(&questions(&table))));
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/access.txt")
+}
+
+fn written() -> String {
+    fs::read_to_string(path()).unwrap_or_default()
 }
 
 /// What can be got, so that an answer of 404 does not hide one of 401.
@@ -284,4 +382,17 @@ async fn fill(app: &App) {
     app.store().directory().append(&key, entry).await.unwrap();
 }
 
+const POLICIES: [(&str, &str); 6] = [
+    ("read-only", "open"),
+    ("open", "open"),
+    ("credentials", "open"),
+    ("signed", "open"),
+    ("credentials+signed", "open"),
+    ("credentials", "credentials"),
+];
+const METHODS: [Method; 5] =
+    [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 const BLOB: &[u8] = b"hello";
+/// Of the one signer whose certificate is listed, and of one whose is not.
+const LISTED_ENTRY: &str = include_str!("../../../../shacache-core/testdata/golden/tool.json");
+const STRANGE_ENTRY: &str = include_str!("../../../../shacache-core/testdata/golden/expired.json");
