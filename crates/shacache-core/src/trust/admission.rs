@@ -23,19 +23,25 @@ impl Admission {
     /// too short.
     pub fn admit(&self, trust: &Trust, entry: SignedEntry) -> Result<TrustedEntry, NotAdmitted> {
         let trusted = trust.verify(entry)?;
-        let text = trusted.entry().metadata_text();
-        if let Some(at) = text.bytes().position(|byte| !(b' '..=b'~').contains(&byte)) {
-            return Err(NotAdmitted::NotPrintable { at });
-        }
-        if collision::is_attack(text.as_bytes()) {
-            return Err(NotAdmitted::Collision);
-        }
+        judge(trusted.entry().metadata_text().as_bytes())?;
         let bits = trusted.signer().public_key().bits();
         if bits < self.least_bits {
             let signer = Arc::clone(trusted.signer());
             return Err(NotAdmitted::ShortKey { signer, least_bits: self.least_bits });
         }
         Ok(trusted)
+    }
+}
+
+/// Whether a signature by SHA-1 says anything about a text. Bytes, because those of every collision
+/// that was published are no text.
+fn judge(text: &[u8]) -> Result<(), NotAdmitted> {
+    if collision::is_attack(text) {
+        return Err(NotAdmitted::Collision);
+    }
+    match text.iter().position(|byte| !(b' '..=b'~').contains(byte)) {
+        Some(at) => Err(NotAdmitted::NotPrintable { at }),
+        None => Ok(()),
     }
 }
 
@@ -104,6 +110,22 @@ mod tests {
         );
         let long = golden(include_str!("../../testdata/golden/sha1.json"));
         assert!(rules.admit(&trust(), long).is_ok());
+    }
+
+    #[test]
+    fn one_half_of_a_collision_is_refused_as_such() {
+        let [mut half, other] = [
+            include_bytes!("../../testdata/shattered-1.bin"),
+            include_bytes!("../../testdata/shattered-2.bin"),
+        ]
+        .map(|half| half.to_vec());
+        for half in [&half, &other] {
+            assert!(matches!(judge(half), Err(NotAdmitted::Collision)));
+        }
+        // What collides with nothing is refused for its bytes alone.
+        half[300] ^= 1;
+        assert!(matches!(judge(&half), Err(NotAdmitted::NotPrintable { .. })));
+        assert!(judge(b"{}").is_ok());
     }
 
     #[test]

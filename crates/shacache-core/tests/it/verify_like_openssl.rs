@@ -51,6 +51,30 @@ fn signatures_are_judged_alike() {
     assert!(judged >= cases() && accepted < judged, "{accepted} of {judged}");
 }
 
+/// The negative control: who does not look behind the hash, as many once did not, takes forged
+/// signatures, and one who forgets how long a signature is takes others. Both are told apart.
+#[test]
+fn judges_that_are_too_kind_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut runner = TestRunner::default();
+    let key = Key::generate(folder.path(), 1024, 3);
+    let public = PublicKey::from_spki_der(&key.spki()).expect("a key in range");
+    let message = "a message";
+    let (mut forged, mut padded) = (Vec::new(), Vec::new());
+    for (name, signature) in signatures(&mut runner, &key, message) {
+        let ours = public.verifies(message.as_bytes(), &signature);
+        if key.verifies_to_the_hash(message, &signature) != ours {
+            forged.push(name);
+        }
+        let bare = signature.strip_prefix(&[0]).unwrap_or(&signature);
+        if public.verifies(message.as_bytes(), bare) != ours {
+            padded.push(name);
+        }
+    }
+    assert_eq!(forged, ["garbage behind"]);
+    assert_eq!(padded, ["a zero in front"]);
+}
+
 /// How many signatures are judged at least.
 fn cases() -> usize {
     let asked = std::env::var("SHACACHE_SIGNATURE_CASES").ok();
@@ -231,6 +255,20 @@ impl Key {
     fn raise(&self, block: &[u8]) -> Vec<u8> {
         let raw = ["pkeyutl", "-decrypt", "-pkeyopt", "rsa_padding_mode:none", "-inkey"];
         openssl(&raw, &[&self.private], block)
+    }
+
+    /// Whether the padding is right up to the hash, and the hash is that of the message.
+    fn verifies_to_the_hash(&self, message: &str, signature: &[u8]) -> bool {
+        let file = self.public.with_extension("signature");
+        fs::write(&file, signature).unwrap();
+        let raw = ["pkeyutl", "-verifyrecover", "-pkeyopt", "rsa_padding_mode:none", "-pubin"];
+        let files = [Path::new("-inkey"), &self.public, Path::new("-in"), &file];
+        let (success, block) = run(&raw, &files, b"");
+        let filler = block.get(2..).unwrap_or_default();
+        let rest = &filler[filler.iter().take_while(|byte| **byte == 0xff).count()..];
+        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, message.as_bytes());
+        let expected = [&[0], SHA1_INFO, sha1.as_ref()].concat();
+        success && block.starts_with(&[0, 1, 0xff]) && rest.starts_with(&expected)
     }
 
     fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
