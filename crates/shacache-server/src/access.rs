@@ -155,6 +155,12 @@ impl Access {
         self.failures.forget();
     }
 
+    /// The same, done with names that nobody has at once.
+    #[cfg(test)]
+    pub(crate) fn quick_about_nobody(self) -> Self {
+        Self { passwords: PasswordCheck::quick_about_nobody(), ..self }
+    }
+
     /// The tokens.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
@@ -275,46 +281,32 @@ impl Access {
         credential: &Credential,
         peer: Option<&Peer>,
     ) -> Result<Identity, Refusal> {
-        let (record, is_remembered) = match credential {
-            Credential::Token(secret)
-            | Credential::QueryToken(secret)
-            | Credential::NamedToken { secret, .. } => (self.tokens.token(secret.id()), false),
-            Credential::Password { name, password } => {
-                let record = self.tokens.password(name);
-                let is_remembered = record.as_ref().is_some_and(|record| match &record.proof {
-                    Proof::Password(hash) => self.passwords.remembers(hash, password),
-                    Proof::Token(_) => false,
-                });
-                (record, is_remembered)
-            }
-        };
         // A password that was right a moment ago is no try, whoever else guesses from there.
-        if is_remembered {
-            return record.filter(Record::is_good).map(Identity::from).ok_or(Refusal::Wrong);
+        if let Credential::Password { name, password } = credential
+            && let Some(record) = self.tokens.password(name)
+            && let Proof::Password(hash) = &record.proof
+            && self.passwords.remembers(hash, password)
+        {
+            return if record.is_good() { Ok(record.into()) } else { Err(Refusal::Wrong) };
         }
         let ip = peer.and_then(Peer::ip);
         let attempt = self.failures.begin(ip, credential.claim());
         let attempt = attempt.map_err(|wait| Refusal::Failures { wait })?;
-        let proof = record.as_ref().map(|record| &record.proof);
-        let is_proven = match (credential, proof) {
-            (Credential::Password { password, .. }, Some(Proof::Password(hash))) => {
-                self.passwords.check(Some(hash), password).await?
+        let record = match credential {
+            Credential::Token(secret)
+            | Credential::QueryToken(secret)
+            | Credential::NamedToken { secret, .. } => self.tokens.token(secret),
+            Credential::Password { name, password } => {
+                let record = self.tokens.password(name);
+                let hash = match record.as_ref().map(|record| &record.proof) {
+                    Some(Proof::Password(hash)) => Some(hash),
+                    None | Some(Proof::Token(_)) => None,
+                };
+                let is_right = self.passwords.check(hash, password).await?;
+                record.filter(|_| is_right)
             }
-            (Credential::Password { password, .. }, None | Some(Proof::Token(_))) => {
-                self.passwords.check(None, password).await?
-            }
-            (
-                Credential::Token(secret)
-                | Credential::QueryToken(secret)
-                | Credential::NamedToken { secret, .. },
-                Some(Proof::Token(sha256)),
-            ) => secret.is(sha256),
-            (
-                Credential::Token(_) | Credential::QueryToken(_) | Credential::NamedToken { .. },
-                None | Some(Proof::Password(_)),
-            ) => false,
         };
-        let record = record.filter(|record| is_proven && record.is_good()).ok_or(Refusal::Wrong)?;
+        let record = record.filter(|record| record.is_good()).ok_or(Refusal::Wrong)?;
         match credential {
             Credential::NamedToken { name, .. } if *name != record.name.as_str() => {
                 return Err(Refusal::Wrong);
@@ -330,9 +322,9 @@ impl Access {
     }
 }
 
-impl From<Record> for Identity {
-    fn from(record: Record) -> Self {
-        Self { name: record.name, rights: record.rights }
+impl From<Arc<Record>> for Identity {
+    fn from(record: Arc<Record>) -> Self {
+        Self { name: record.name.clone(), rights: Arc::clone(&record.rights) }
     }
 }
 

@@ -57,11 +57,18 @@ impl App {
     /// When the store cannot be opened, since another server may have it; when what decides who
     /// may do what, or whose signatures count, cannot be read.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
+        Self::open_with(config, Access::open)
+    }
+
+    pub(crate) fn open_with(
+        config: &Config,
+        access: impl FnOnce(&Config) -> Result<Access, AccessError>,
+    ) -> Result<Self, OpenError> {
         let signers = signers::read(config.trust())?;
         let options =
             StoreOptions { data: config.data().to_owned(), unclaimed: config.unclaimed() };
         let store = Store::open(&options)?;
-        let access = Access::open(config)?;
+        let access = access(config)?;
         store.directory().trust(signers);
         store.tend();
         let connections = Arc::new(Counters::default());

@@ -36,6 +36,8 @@ mod range;
 mod routes;
 mod signers;
 mod target;
+#[cfg(test)]
+mod timing;
 mod write;
 
 /// Answers requests for one server. Cloning shares it.

@@ -49,6 +49,8 @@ impl fmt::Debug for PasswordHash {
 pub(crate) struct PasswordCheck {
     waiting: Semaphore,
     working: Arc<Semaphore>,
+    /// What passwords of unknown names are held against.
+    nobody: PasswordHash,
     /// Makes the names of what was found right, so that no password is kept in memory.
     key: hmac::Key,
     right: Mutex<HashMap<Remembered, Instant>>,
@@ -60,11 +62,22 @@ struct Remembered([u8; 32]);
 
 impl PasswordCheck {
     pub(crate) fn new() -> Self {
+        Self::with_nobody(NOBODY)
+    }
+
+    /// One that is done with unknown names at once.
+    #[cfg(test)]
+    pub(crate) fn quick_about_nobody() -> Self {
+        Self::with_nobody(&NOBODY.replacen("m=19456,t=2", "m=8,t=1", 1))
+    }
+
+    fn with_nobody(nobody: &str) -> Self {
         let mut key = [0; 32];
         rand::fill(&mut key).expect("the system's random numbers never fail once it runs");
         Self {
             waiting: Semaphore::new(MOST_WAITING),
             working: Arc::new(Semaphore::new(MOST_WORKING)),
+            nobody: PasswordHash(nobody.to_owned()),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             right: Mutex::default(),
         }
@@ -89,7 +102,7 @@ impl PasswordCheck {
     ) -> Result<bool, TooBusy> {
         let _place = self.waiting.try_acquire().map_err(|_| TooBusy)?;
         let permit = Arc::clone(&self.working).acquire_owned().await.map_err(|_| TooBusy)?;
-        let against = hash.cloned().unwrap_or_else(|| PasswordHash(NOBODY.to_owned()));
+        let against = hash.unwrap_or(&self.nobody).clone();
         let tried = password.to_owned();
         let checked = tokio::task::spawn_blocking(move || {
             // Held to the end of the work, also when nobody waits for it any more.
@@ -130,7 +143,7 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
 }
 
-/// What the password of an unknown name is held against: the form of a hash, of no password.
+/// The form of a hash, of no password.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2hhY2FjaGUtbm9ib2R5$\
     MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
 /// Passwords that are checked at once.

@@ -86,6 +86,11 @@ pub(crate) struct NoToken;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sha256([u8; 32]);
 
+impl Sha256 {
+    /// Made of no secret that anybody could find.
+    pub(crate) const OF_NOTHING: Self = Self([0; 32]);
+}
+
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))

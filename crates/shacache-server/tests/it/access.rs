@@ -179,8 +179,8 @@ fn who_sends_the_body_unasked_still_reads_why() {
     let size = 8 << 20;
     let head = format!("POST /shacache HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n");
     let mut writer = stream.try_clone().expect("a clone");
-    let sending = thread::spawn(move || writer.write_all(&vec![0; size]));
     stream.write_all(head.as_bytes()).expect("sent");
+    let sending = thread::spawn(move || writer.write_all(&vec![0; size]));
     let answer = read_answer(&mut BufReader::new(stream), false).expect("well-formed");
     assert_eq!(answer.expect("an answer").status, 401);
     // The server drains some of it and may end before the rest.
