@@ -41,7 +41,9 @@ pub fn load(overrides: &Overrides) -> Result<Config, LoadError> {
 pub fn print(overrides: &Overrides) -> Result<String, LoadError> {
     let sources = Sources::read(overrides)?;
     sources.check()?;
-    Ok(text::to_toml(&sources.table))
+    // Not as it was merged: what was left out of a row has its default only once it was read.
+    let table = Table::try_from(sources.raw()).expect("it was made of TOML");
+    Ok(text::to_toml(&table))
 }
 
 /// Why there is no configuration; one line that names the place.
@@ -200,13 +202,13 @@ impl Sources {
         }
     }
 
+    fn raw(&self) -> RawConfig {
+        let table = self.table.clone();
+        table.try_into().expect("each source was read as a RawConfig before it was merged")
+    }
+
     fn check(&self) -> Result<Config, LoadError> {
-        let raw: RawConfig = self
-            .table
-            .clone()
-            .try_into()
-            .expect("each source was read as a RawConfig before it was merged");
-        Config::try_from(&raw).map_err(|source| {
+        Config::try_from(&self.raw()).map_err(|source| {
             let keys = source.keys();
             let set = keys.iter().find_map(|key| Some((*key, self.origins.get(*key)?.clone())));
             let (key, origin) = set.unwrap_or((keys[0], Origin::Default));

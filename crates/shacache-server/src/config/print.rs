@@ -35,7 +35,8 @@ fn write_table(text: &mut String, table: &Table, keys: &[(&str, &[&str])]) {
                 write_table(out, section, section_keys(&name));
             }
             Value::Array(rows) if is_section => {
-                for row in rows.iter().filter_map(Value::as_table) {
+                for (number, row) in rows.iter().filter_map(Value::as_table).enumerate() {
+                    out.push_str(if number == 0 { "" } else { "\n" });
                     out.extend(["[[", &name, "]]\n"]);
                     write_table(out, row, section_keys(&name));
                 }

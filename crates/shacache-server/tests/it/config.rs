@@ -212,6 +212,56 @@ fn what_is_printed_can_be_read_and_says_the_same() {
 }
 
 #[test]
+fn identities_and_signers_are_printed_as_they_were_written_and_no_secret_is() {
+    let home = Home::new();
+    let data = home.data().display().to_string();
+    let made = ["token", "new", "builder", "--role", "put", "--data", &data];
+    let made = said(&home.run(&made)).expect("a token");
+    let secret = made.trim_end().rsplit('_').next().expect("the end of it");
+    let written = format!(
+        "data = {data:?}\n\
+         [[identity]]\nname = \"factory\"\nroles = [\"upload\", \"put\"]\n\
+         keys = [\"pypi:*\", \"a \\\"quoted\\\" *\"]\nauthorities = \"/etc/ca.pem\"\n\
+         common-names = [\"one\", \"two\"]\n\
+         [[identity]]\nname = \"old\"\nroles = [\"admin\"]\ncertificates = [\"{fingerprint}\"]\n\
+         [upload]\npolicy = \"credentials+signed\"\n\
+         [tls]\ncertificate = \"/etc/server.crt\"\nkey = \"/etc/server.key\"\n\
+         [trust]\ncertificates = [\"/etc/signers.pem\"]\nrefuse-short-keys = true\n\
+         revoked = [\"{fingerprint} since 2026-11-22T15:00:00Z\"]\n",
+        fingerprint = "9f".repeat(32),
+    );
+    let file = home.path().join("server.toml");
+    fs::write(&file, &written).expect("a file");
+    let print = |file: &str| said(&home.run(&["print-config", "--config", file])).expect("good");
+    let printed = print(&file.display().to_string());
+    assert_eq!(printed.matches("\n[[identity]]\n").count(), 2, "{printed}");
+    // Whatever was written is there, with the defaults of what was not.
+    let written: toml::Table = written.parse().expect("a table");
+    let table: toml::Table = printed.parse().expect("a table");
+    for (name, value) in &written {
+        assert!(says(&table[name], value), "{name}: {value}\n{printed}");
+    }
+    assert!(says(&table["identity"][1]["keys"], &vec!["*"].into()), "{printed}");
+    let again = home.path().join("again.toml");
+    fs::write(&again, &printed).expect("a file");
+    assert_eq!(print(&again.display().to_string()), printed);
+    assert!(!secret.is_empty() && !printed.contains(secret));
+}
+
+/// Whether everything in `part` is in `all`.
+fn says(all: &toml::Value, part: &toml::Value) -> bool {
+    match (all, part) {
+        (toml::Value::Table(all), toml::Value::Table(part)) => {
+            part.iter().all(|(key, value)| all.get(key).is_some_and(|it| says(it, value)))
+        }
+        (toml::Value::Array(all), toml::Value::Array(part)) => {
+            all.len() == part.len() && all.iter().zip(part).all(|(all, part)| says(all, part))
+        }
+        (all, part) => all == part,
+    }
+}
+
+#[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let home = Home::new();
     let folder = home.path().join(".config/shacache");
