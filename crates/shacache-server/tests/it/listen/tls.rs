@@ -23,6 +23,9 @@ use shacache_server::listen::KeyPair;
 use super::*;
 use crate::certificates::{Certificates, Pair, s_client};
 
+mod agreement;
+mod possession;
+
 /// An authority, a server with a certificate of it, and a folder for more.
 struct Secured {
     certificates: Certificates,
@@ -183,50 +186,6 @@ fn the_librarys_verifier_would_break_downloads() {
         let served = serving.join().expect("no panic");
         let welcome = name == "of the same authority";
         assert_eq!((got.is_ok(), served.is_ok()), (welcome, welcome), "{name}: {got:?}");
-    }
-}
-
-#[test]
-fn only_tls_1_2_and_1_3_with_forward_secrecy_and_aead() {
-    let secured = Secured::start(limits());
-    for options in [
-        &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"][..],
-        &["-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384"],
-        &["-tls1_2", "-cipher", "ECDHE-RSA-CHACHA20-POLY1305"],
-        &["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
-    ] {
-        assert_eq!(secured.openssl(options, None), Ok("none".to_owned()), "{options:?}");
-    }
-    for options in [
-        &["-tls1", "-cipher", "DEFAULT:@SECLEVEL=0"][..],
-        &["-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0"],
-        &["-tls1_2", "-cipher", "AES128-GCM-SHA256"],
-        &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256"],
-        &["-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256"],
-        &["-alpn", "h2"],
-    ] {
-        let refused = secured.openssl(options, None).expect_err("no handshake");
-        assert!(refused.contains(" alert "), "{options:?}: {refused}");
-    }
-    assert_eq!(secured.openssl(&["-alpn", "h2,http/1.1"], None), Ok("none".to_owned()));
-    assert_eq!(secured.server.counters.handshakes_failed(), 6);
-    assert_eq!(secured.server.counters.handshakes(), 5);
-}
-
-#[test]
-fn a_certificate_without_its_key_proves_nothing() {
-    let secured = Secured::start(limits());
-    let make = &secured.certificates;
-    let (mine, other) = (make.own("mine", &["rsa:2048"]), make.own("other", &["rsa:2048"]));
-    for version in [&TLS12, &TLS13] {
-        let honest = secured.shown(version, vec![certificate(&mine)], &mine);
-        assert_eq!(honest.expect("a handshake"), mine.fingerprint());
-        let stolen = secured.shown(version, vec![certificate(&other)], &mine);
-        stolen.expect_err("the signature is of another key");
-        // With a key too short to be checked the handshake goes on, and gives nothing.
-        let short = make.own("short", &["rsa:1024"]);
-        let unchecked = secured.shown(version, vec![certificate(&short)], &mine);
-        assert_eq!(unchecked.expect("a handshake"), "none");
     }
 }
 
