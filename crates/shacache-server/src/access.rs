@@ -27,7 +27,7 @@ pub use self::policy::{DownloadPolicy, UploadPolicy, UploadSetting};
 pub use self::rights::{KeyPattern, KeyPatternError, Rights, Role, UnknownRole};
 pub use self::tokens::{Added, Listed, NewToken, Tokens, TokensError};
 
-pub(crate) use self::credential::{Credential, CredentialError, without_tokens};
+pub(crate) use self::credential::{Credential, CredentialError, TOKEN_PARAMETER, without_tokens};
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -117,7 +117,7 @@ fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {
 }
 
 fn as_token(parameter: &str) -> Option<&str> {
-    parameter.strip_prefix("token=")
+    parameter.strip_prefix(TOKEN_PARAMETER)?.strip_prefix('=')
 }
 
 /// Clients differ in whether they pad.
@@ -127,6 +127,9 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     let unpadded = unpadded.encoding().ok()?;
     unpadded.decode(text.trim_end_matches('=').as_bytes()).ok()
 }
+
+/// What a token in a query is called.
+pub(crate) const TOKEN_PARAMETER: &str = "token";
 
 /// Why what a request says about its sender cannot be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

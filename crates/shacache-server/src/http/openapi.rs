@@ -11,12 +11,14 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use shacache_core::entry::SignedEntry;
 use shacache_core::key::Key;
-use shacache_core::wire::{ACCEPT_RANGES, BLOB_MEDIA_TYPE, ENTRY_MEDIA_TYPE, TEXT_MEDIA_TYPE};
+use shacache_core::wire::{
+    ACCEPT_RANGES, BLOB_MEDIA_TYPE, ENTRY_MEDIA_TYPE, TEXT_MEDIA_TYPE, UNCLAIMED_SECONDS,
+};
 
 use super::error::{PROBLEM, Stage, Verdict};
 use super::routes::{Operation, Place, Resource};
 use super::signers::PEM_MEDIA_TYPE;
-use crate::access::Right;
+use crate::access::{Right, Role, TOKEN_PARAMETER};
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::mount::Mounts;
@@ -49,7 +51,7 @@ pub(crate) fn document(table: &[Resource], mounts: &Mounts) -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "components": { "schemas": schemas(), "securitySchemes": security_schemes() },
     })
 }
 
@@ -113,7 +115,50 @@ fn describe(
     if let Some(body) = request_body(resource, method) {
         described["requestBody"] = body;
     }
+    if let Some(security) = security(operation.right) {
+        described["security"] = security;
+    }
     described
+}
+
+/// Nothing is needed where the policies of a server say so, which the empty one stands for.
+fn security(right: Right) -> Option<Value> {
+    let role = match right {
+        Right::Nothing => return None,
+        Right::Read => Role::Read,
+        Right::Upload => Role::Upload,
+        Right::Put => Role::Put,
+        Right::Operate => Role::Admin,
+    };
+    let schemes = SCHEMES.map(|scheme| json!({ scheme: [role.to_string()] }));
+    Some([json!({})].into_iter().chain(schemes).collect())
+}
+
+fn security_schemes() -> Value {
+    let [bearer, basic, query, certificate] = SCHEMES;
+    json!({
+        bearer: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token that `shacached token new` made.",
+        },
+        basic: {
+            "type": "http",
+            "scheme": "basic",
+            "description": "A name with its password, or with one of its tokens.",
+        },
+        query: {
+            "type": "apiKey",
+            "in": "query",
+            "name": TOKEN_PARAMETER,
+            "description": "A token that was made with `--query`.",
+        },
+        certificate: {
+            "type": "mutualTLS",
+            "description": "A certificate of an identity in the server's configuration. Any other \
+                            one is taken as well, and gives no rights.",
+        },
+    })
 }
 
 /// What can be answered: what the table says, what any failure on the way comes to, and what the
@@ -203,8 +248,17 @@ fn answer(operation: &str, status: u16) -> (Value, Value) {
             (json!({ BLOB_MEDIA_TYPE: {} }), headers)
         }
         ("postBlob" | "putBlobs" | "putBlob", _) => {
-            let location = json!({ "required": true, "schema": { "type": "string" } });
-            (text(reference("Digest")), json!({ "Location": location }))
+            let headers = json!({
+                "Location": { "required": true, "schema": { "type": "string" } },
+                UNCLAIMED_SECONDS: {
+                    "description": "After how many seconds the blob goes, which is served to \
+                                    nobody, unless an accepted entry names it. Only on a blob \
+                                    without credentials where entries have to be signed.",
+                    "required": false,
+                    "schema": { "type": "integer", "minimum": 1 },
+                },
+            });
+            (text(reference("Digest")), headers)
         }
         ("getEntries", _) => {
             (json!({ ENTRY_MEDIA_TYPE: { "schema": reference("Entries") } }), tag())
@@ -332,6 +386,9 @@ fn schemas() -> Value {
     })
 }
 
+/// Bearer tokens, Basic, tokens in the query, certificates.
+const SCHEMES: [&str; 4] = ["token", "password", "queryToken", "certificate"];
+
 const DESCRIPTION: &str = "Blobs by their SHA-512, and signed statements about them. Every failure \
     is told in one line of text, or as problem details (RFC 9457) to who accepts them by name. A \
     method that a path does not have is answered with 405, OPTIONS with 204.";
@@ -372,6 +429,36 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), count);
+    }
+
+    #[test]
+    fn whatever_asks_for_a_right_says_how_to_show_it() {
+        let document = document(&routes::table(), &mounts());
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        for resource in routes::table() {
+            for path in paths_of(&resource, &mounts()) {
+                for operation in &resource.operations {
+                    let method = operation.method.as_str().to_ascii_lowercase();
+                    let security = document["paths"][&path][&method]["security"].as_array();
+                    assert_eq!(security.is_some(), operation.right != Right::Nothing, "{path}");
+                    let alternatives = security.into_iter().flatten();
+                    let named: Vec<_> = alternatives
+                        .flat_map(|one| one.as_object().unwrap().keys().cloned())
+                        .collect();
+                    assert!(named.is_empty() || named == SCHEMES, "{path}: {named:?}");
+                    assert!(named.iter().all(|name| schemes.contains_key(name)), "{named:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_blob_without_credentials_is_told_its_time() {
+        let document = document(&routes::table(), &mounts());
+        for (path, method) in [("/a", "post"), ("/b/", "put"), ("/a/{digest}", "put")] {
+            let headers = &document["paths"][path][method]["responses"]["201"]["headers"];
+            assert_eq!(headers[UNCLAIMED_SECONDS]["required"], false, "{method} {path}");
+        }
     }
 
     #[test]
