@@ -134,6 +134,27 @@ async fn one_address_holds_a_quarter_at_most() {
 }
 
 #[tokio::test]
+async fn after_a_restart_the_quarter_begins_anew_and_the_whole_does_not() {
+    let mut subject = limited(8);
+    for seed in 0..2 {
+        subject.upload_unclaimed(&some_bytes(seed, 10), holder(1)).await.expect("stored");
+    }
+    assert!(subject.upload_unclaimed(b"a third", holder(1)).await.is_err(), "its quarter is full");
+    for last in 1..=3_u64 {
+        reopen(&mut subject).await;
+        for seed in 0..2 {
+            let bytes = some_bytes(10 * last + seed, 10);
+            subject.upload_unclaimed(&bytes, holder(1)).await.expect("another quarter");
+        }
+    }
+    reopen(&mut subject).await;
+    let refused = subject.upload_unclaimed(b"a ninth", holder(1)).await;
+    assert!(matches!(refused, Err(StoreError::Busy { .. })), "{refused:?}");
+    assert_eq!(subject.store().unclaimed(), UnclaimedTotals { blobs: 8, bytes: 8 * LEAST });
+    subject.close().await;
+}
+
+#[tokio::test]
 async fn uploads_on_their_way_count_and_leave_no_trace() {
     let mut subject = limited(8);
     let blobs = subject.store().blobs().clone();
