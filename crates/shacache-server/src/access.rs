@@ -40,6 +40,7 @@ use self::identity::Identity;
 use self::password::{PasswordCheck, TooBusy};
 use self::tokens::{Proof, Record};
 use crate::config::Config;
+use crate::defence::Defence;
 use crate::listen::{Address, ClientCertificate, Peer};
 
 /// What a route asks for.
@@ -218,6 +219,9 @@ impl Access {
     }
 
     async fn require(&self, role: Role, sender: Sender<'_>) -> Result<Grant, Refusal> {
+        if !Defence::Rights.is_up() {
+            return Ok(Grant { name: None, terms: Terms::Unconditional });
+        }
         let Identity { name, rights } = self.known(sender).await?;
         if !rights.may(role) {
             return Err(Refusal::Role { name, role });
@@ -226,6 +230,9 @@ impl Access {
     }
 
     async fn require_key(&self, key: Option<&Key>, sender: Sender<'_>) -> Result<Grant, Refusal> {
+        if !Defence::Rights.is_up() {
+            return Ok(Grant { name: None, terms: Terms::Unconditional });
+        }
         let Identity { name, rights } = self.known(sender).await?;
         if !rights.may(Role::Put) {
             return Err(Refusal::Role { name, role: Role::Put });

@@ -19,6 +19,7 @@ pub mod scrub;
 pub mod signers;
 
 mod access_log;
+mod defence;
 mod http;
 mod metrics;
 

@@ -14,6 +14,8 @@ use shacache_core::trust::{
 };
 use shacache_store::directory::Signers;
 
+use crate::defence::Defence;
+
 /// What the configuration says about signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustSettings {
@@ -96,6 +98,9 @@ pub(crate) fn admit(
     signers: &Signers,
     entry: SignedEntry,
 ) -> Result<SignedEntry, Refused> {
+    if !Defence::Signatures.is_up() {
+        return Ok(entry);
+    }
     let trusted = rules.admit(signers.trust(), entry)?;
     let signer = *trusted.signer().public_key().fingerprint();
     if signers.revocation_of(&signer).is_some_and(|revocation| revocation.hides(now_us())) {

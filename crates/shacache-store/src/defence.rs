@@ -1,4 +1,4 @@
-//! What stands between an upload and its loss, by name. In every build but one all of it is at work,
+//! What stands between an upload and its loss or misuse, by name. In every build but one all of it is at work,
 //! and this file is gone from the program. In a build with the feature `removable-defences`, for the
 //! fault tests only, the environment takes defences away: the test of each has to fail without it.
 //! Must not know what the defences do.
@@ -22,12 +22,16 @@ pub(crate) enum Defence {
     EntryOrder,
     /// Some space is kept free.
     Floor,
+    /// A blob without credentials lies apart until it is claimed.
+    Apart,
+    /// A blob is claimed before the entry that names it is published.
+    ClaimFirst,
 }
 
 impl Defence {
     /// Whether it is at work.
     pub(crate) fn is_up(self) -> bool {
-        !cfg!(feature = "removable-defences") || !REMOVED.contains(&self)
+        !is_removed(self.name())
     }
 
     fn name(self) -> &'static str {
@@ -39,29 +43,27 @@ impl Defence {
             Self::Checks => "checks",
             Self::EntryOrder => "entry-order",
             Self::Floor => "floor",
+            Self::Apart => "apart",
+            Self::ClaimFirst => "claim-first",
         }
     }
+}
+
+/// Whether a defence of this name was taken away: one of these, or one of the program around the
+/// store, which asks here for its own.
+#[must_use]
+pub fn is_removed(name: &str) -> bool {
+    cfg!(feature = "removable-defences") && REMOVED.iter().any(|removed| removed == name)
 }
 
 /// Says in the log of a build for tests that it is one.
 pub(crate) fn announce() {
     if cfg!(feature = "removable-defences") {
-        let removed: Vec<_> = REMOVED.iter().copied().map(Defence::name).collect();
-        tracing::warn!(?removed, "built with removable defences: for tests only");
+        tracing::warn!(removed = ?*REMOVED, "built with removable defences: for tests only");
     }
 }
 
-static REMOVED: LazyLock<Vec<Defence>> = LazyLock::new(|| {
+static REMOVED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let names = std::env::var("SHACACHE_REMOVED_DEFENCES").unwrap_or_default();
-    ALL.into_iter().filter(|defence| names.split(' ').any(|name| name == defence.name())).collect()
+    names.split_whitespace().map(str::to_owned).collect()
 });
-
-const ALL: [Defence; 7] = [
-    Defence::Sync,
-    Defence::SyncErrors,
-    Defence::AnswerLast,
-    Defence::EmptyTemporary,
-    Defence::Checks,
-    Defence::EntryOrder,
-    Defence::Floor,
-];

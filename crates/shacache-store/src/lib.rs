@@ -27,6 +27,7 @@
 pub mod archive_file;
 pub mod archive_tree;
 pub mod blob;
+pub mod defence;
 pub mod directory;
 pub mod error;
 pub mod export;
@@ -45,7 +46,6 @@ mod archive_root;
 mod beneath;
 mod blocking;
 mod data_dir;
-mod defence;
 mod durable;
 mod gate;
 mod health;
