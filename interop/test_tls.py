@@ -24,11 +24,11 @@ class TlsShacached(Shacached):
 
     listen = "https://127.0.0.1:0"
 
-    def __init__(self, folder, authority, *, settings=()):
+    def __init__(self, folder, authority, *, settings=(), arguments=()):
         self.certificate_file = folder / "server.crt"
         self.key_file = folder / "server.key"
         self.show(authority.issue("server"))
-        super().__init__(folder / "data", prefix=[
+        super().__init__(folder / "data", arguments=arguments, prefix=[
             "env", f"SHACACHED_TLS__CERTIFICATE={self.certificate_file}",
             f"SHACACHED_TLS__KEY={self.key_file}", *settings,
         ])
