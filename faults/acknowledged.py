@@ -6,7 +6,7 @@ import json
 import threading
 from http.client import HTTPException
 
-from interop.http_client import get_blob, get_entries
+from interop.http_client import get_blob, get_entries, put_entry
 
 
 class Acknowledged:
@@ -60,6 +60,31 @@ class Acknowledged:
             for text in texts:
                 if served.count(text) != 1:
                     yield f"key {key}: entry {text} is there {served.count(text)} times"
+
+
+class Claimable(Acknowledged):
+    """Of a server that takes what is signed: a blob without credentials is promised some time in
+    which it can be claimed, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.waiting = []
+
+    def add_waiting(self, digest, key, text, body):
+        with self.lock:
+            self.waiting.append((digest, key, text, body))
+
+    def lost(self, server):
+        """What waits is claimed first, and has to be there then as everything else."""
+        refused = []
+        for digest, key, text, body in self.waiting:
+            answer = put_entry(server, key, body)
+            if answer.status != 201:
+                refused.append(f"blob {digest[:16]}…: its entry was answered {answer.status}")
+            self.add_blob(digest)
+            self.add_entry(key, text)
+        self.waiting.clear()
+        return [*refused, *super().lost(server)]
 
 
 def metadata(digest, **more):

@@ -1,5 +1,6 @@
 """Looks at an archive's files as they lie on disk, without the server."""
 
+import base64
 import hashlib
 import json
 
@@ -21,17 +22,33 @@ def blob_file(data, digest):
 
 
 def unfit_entries(data):
-    """One line for each file that is not the entry that its name promises; these have no
-    signature."""
-    for file in (data / "archive/entries").glob("*/*/*.json"):
+    """One line for each file that is not the entry that its name promises."""
+    for file in entry_files(data):
         try:
             text, signature = json.loads(file.read_bytes())
         except ValueError:
             yield f"entry {file.name[:40]}…: not an entry"
             continue
-        entry_id = hashlib.sha512(text.encode() + b"\0" + signature.encode()).hexdigest()
+        signature = base64.b64decode(signature)
+        entry_id = hashlib.sha512(text.encode() + b"\0" + signature).hexdigest()
         if file.stem.partition("-")[2] != entry_id:
             yield f"entry {file.name[:40]}…: another entry's name"
+
+
+def entry_files(data):
+    return (data / "archive/entries").glob("*/*/*.json")
+
+
+def without_blob(data):
+    """One line for each entry whose blob is not there; files that are no entries are found above."""
+    for file in entry_files(data):
+        try:
+            text, _ = json.loads(file.read_bytes())
+        except ValueError:
+            continue
+        digest = json.loads(text)["sha512"]
+        if not blob_file(data, digest).exists():
+            yield f"entry {file.name[:40]}…: published, and its blob {digest[:16]}… is not there"
 
 
 def temporary_files(data):

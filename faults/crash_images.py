@@ -90,9 +90,9 @@ class Recording:
         elif call.name == "write" and call.descriptor_path in at:
             write = Write(call.begin, call.end, length=call.result)
             at[call.descriptor_path].writes.append(write)
-        elif call.name.startswith("mkdir") and self.is_archived(call.paths[0]):
+        elif call.name.startswith("mkdir") and self.is_promised(call.paths[0]):
             self.names.append(Name(call.begin, call.end, path=call.paths[0]))
-        elif call.name.startswith("rename") and self.is_archived(call.paths[1]):
+        elif call.name.startswith("rename") and self.is_promised(call.paths[1]):
             old, new = call.paths
             at[new] = at.pop(old)
             self.names.append(Name(call.begin, call.end, path=new, file=at[new]))
@@ -101,9 +101,11 @@ class Recording:
         elif call.name == "syncfs":
             self.sync(call, None, at)
 
-    def is_archived(self, path):
-        """Only the archive is promised anything about."""
-        return Path(path).is_relative_to(self.data / "archive")
+    def is_promised(self, path):
+        """Only the archive is promised anything about, and what waits to get there. A name that was
+        left for another one stays in the image, as if the disk had not heard of that."""
+        promised = (self.data / "archive", self.data / "unclaimed")
+        return any(Path(path).is_relative_to(folder) for folder in promised)
 
     def sync(self, call, path, at):
         """Covers the file or folder at `path`, or everything."""

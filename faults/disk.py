@@ -62,3 +62,4 @@ def run(*command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(f"{command}: exit {done.returncode}: {done.stderr}")
+    return done.stdout

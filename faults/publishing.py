@@ -36,7 +36,10 @@ class Upload:
     file: str
 
     def matches(self, path):
-        return fnmatch.fnmatchcase(path, f"*/archive/{self.file}")
+        """Whether it is the file's own path, or where it lies unclaimed."""
+        name = self.file.rpartition("/")[2]
+        places = (f"*/archive/{self.file}", f"*/unclaimed/{name}")
+        return any(fnmatch.fnmatchcase(path, place) for place in places)
 
     @classmethod
     def blob(cls, name, data):
@@ -82,6 +85,31 @@ def publish(server, uploads_count):
     with ThreadPoolExecutor(16) as pool:
         statuses += pool.map(lambda upload: upload.send(server), together)
     return [upload for upload, status in zip(uploads, statuses, strict=True) if status == 201]
+
+
+def publish_signed(server, signer, blobs_count):
+    """Sends so many blobs without credentials, each followed by the entry that claims it, but for one
+    in four; gives the pairs, of whatever was answered 201, with `None` for an entry."""
+    chance = random.Random(6)
+    pairs = []
+    for number in range(blobs_count):
+        blob = Upload.blob(f"b{number}", chance.randbytes(chance.choice((700, 5_000, 70_000))))
+        text = metadata(hashlib.sha512(blob.body).hexdigest(), number=number)
+        body = signer.entry_body(text).encode()
+        pairs.append((blob, Upload.entry(f"e{number}", f"key-{number}", body)))
+
+    def send(pair):
+        blob, entry = pair
+        is_claimed = not blob.name.endswith(("3", "7"))
+        if blob.send(server) != 201 or is_claimed and entry.send(server) != 201:
+            return None
+        return blob, entry if is_claimed else None
+
+    alone, together = pairs[: blobs_count // 3], pairs[blobs_count // 3 :]
+    sent = [send(pair) for pair in alone]
+    with ThreadPoolExecutor(16) as pool:
+        sent += pool.map(send, together)
+    return [pair for pair in sent if pair is not None]
 
 
 def answers(calls):

@@ -5,6 +5,7 @@ import unittest
 
 from faults import (
     test_bit_flips,
+    test_claims,
     test_crash_states,
     test_entry_set,
     test_failing_calls,
@@ -15,7 +16,7 @@ from faults import (
 )
 from faults.fault_test import FaultTest
 from faults.removed import removed
-from interop import test_disk_full
+from interop import test_credentials, test_disk_full, test_signed
 
 
 class Controls(FaultTest):
@@ -76,6 +77,54 @@ class Controls(FaultTest):
     def test_full_disk_without_floor(self):
         test = test_disk_full.DiskFull("test_uploads_are_refused_and_entries_use_the_reserve")
         self.check("floor", test, "507 != 201")
+
+    def test_claims_under_kills_without_claiming_first(self):
+        test = test_claims.ClaimUnderKill("test_no_entry_lacks_its_blob")
+        self.check("claim-first", test, "published, and its blob .* is not there")
+
+    def test_order_of_claims_without_claiming_first(self):
+        test = test_claims.ClaimOrder("test_every_entry_comes_after_its_claim")
+        self.check("claim-first", test, "published before its blob was claimed")
+
+    def test_states_of_claims_without_claiming_first(self):
+        test = test_claims.ClaimStates("test_all_hold_what_was_acknowledged")
+        self.check("claim-first", test, "published, and its blob .* is not there")
+
+    def test_power_cut_of_claims_without_sync(self):
+        test = test_claims.ClaimUnderPowerCut("test_ext4")
+        self.check("sync", test, "other bytes|status 404|is not there")
+
+    def test_strangers_blobs_without_keeping_them_apart(self):
+        test = test_signed.Signed("test_what_a_stranger_sends_is_never_served")
+        self.check("apart", test, "True is not false")
+
+    def test_strangers_entries_without_signatures(self):
+        test = test_signed.Signed("test_refusals_say_why")
+        self.check("signatures", test, r"\(201, b''\) != \(403, ")
+
+    def test_a_stranger_uploads_without_signatures(self):
+        test = test_signed.Signed("test_what_a_stranger_sends_is_never_served")
+        self.check("signatures", test, "True is not false")
+
+    def test_passwords_without_rights(self):
+        test = test_credentials.Passwords("test_a_password_in_the_url")
+        self.check("rights", test, "AssertionError not raised")
+
+    def test_roles_without_rights(self):
+        test = test_credentials.Passwords("test_the_rights_of_a_password")
+        self.check("rights", test, "AssertionError not raised")
+
+    def test_certificates_without_rights(self):
+        test = test_credentials.Certificates("test_a_certificate_of_the_authority_or_a_listed_key")
+        self.check("rights", test, "AssertionError not raised")
+
+    def test_half_of_both_without_rights(self):
+        test = test_credentials.Passwords("test_credentials_and_a_signature")
+        self.check("rights", test, "AssertionError not raised")
+
+    def test_half_of_both_without_signatures(self):
+        test = test_credentials.Passwords("test_credentials_and_a_signature")
+        self.check("signatures", test, "AssertionError not raised")
 
     def check(self, defence, test, reason):
         """`test` passes elsewhere; without `defence` it has to fail, with `reason` in its words."""

@@ -24,6 +24,10 @@ class CrashStates(FaultTest):
     def test_all_hold_what_was_acknowledged(self):
         images, started = by_tier((1_000, 10), (10_000, 200))
         crashes = self.record()
+        self.check_images(crashes, images, started)
+        self.assertGreater(self.counts["acknowledged before"], 20 * images)
+
+    def check_images(self, crashes, images, started):
         for number in range(images):
             problems = crashes.problems()
             self.assertEqual(problems, [], f"image {number}, cut at {crashes.cut}")
@@ -32,7 +36,6 @@ class CrashStates(FaultTest):
             self.counts["acknowledged before"] += len(crashes.acknowledged())
             if number % (images // started) == 0:
                 self.check_start(crashes)
-        self.assertGreater(self.counts["acknowledged before"], 20 * images)
 
     def record(self):
         data = self.folder / "data"
@@ -50,9 +53,8 @@ class CrashStates(FaultTest):
     def check_start(self, crashes):
         """A server finds all of it, and empties `tmp/`."""
         acknowledged = Acknowledged()
-        for upload in crashes.acknowledged():
-            if upload.method == "POST":
-                acknowledged.add_blob(upload.file.rpartition("/")[2])
+        for digest in crashes.served():
+            acknowledged.add_blob(digest)
         left = temporary_files(crashes.data)
         with Shacached(crashes.data) as server:
             self.assertEqual(acknowledged.lost(server), [])
@@ -88,8 +90,15 @@ class Crashes:
     def acknowledged(self):
         return [upload for upload in self.uploads if self.answers[upload.name].begin < self.cut]
 
+    def served(self):
+        """The digests of the blobs that anybody has to get."""
+        return [
+            upload.file.rpartition("/")[2]
+            for upload in self.acknowledged() if upload.method == "POST"
+        ]
+
     def lay_out(self, image):
-        for changing in ("archive", "tmp", "index"):
+        for changing in ("archive", "unclaimed", "tmp", "index"):
             shutil.rmtree(self.data / changing)
             shutil.copytree(self.skeleton / changing, self.data / changing)
         self.file_count = 0

@@ -1,4 +1,5 @@
-"""Clients that upload blobs and entries as fast as they are answered, until the server is gone."""
+"""Clients that upload blobs and entries as fast as they are answered, until the server is gone; with
+or without a signer."""
 
 import contextlib
 import itertools
@@ -61,5 +62,34 @@ class Uploaders:
         if answer.status != 201:
             self.refusals.append(answer.status)
             return False
+        self.acknowledged.add_entry(key, text)
+        return True
+
+
+class SignedUploaders(Uploaders):
+    """The same without credentials, where entries have to be signed. One blob in three is not claimed
+    before the server is gone, though its uploader could."""
+
+    def __init__(self, server, acknowledged, name, *, signer, **more):
+        super().__init__(server, acknowledged, name, **more)
+        self.signer = signer
+
+    def _upload_one(self, chance, name, number):
+        answer = post_blob(self.server, chance.randbytes(chance.choice(self.sizes_bytes)))
+        if answer.status != 201:
+            self.refusals.append(answer.status)
+            return False
+        digest = answer.body.decode()
+        text = metadata(digest, by=name, number=number)
+        key = f"own:{name}/{number}" if number % 4 else f"shared:{chance.randrange(20)}"
+        body = self.signer.entry_body(text)
+        if number % 3 == 2:
+            self.acknowledged.add_waiting(digest, key, text, body)
+            return True
+        answer = put_entry(self.server, key, body)
+        if answer.status != 201:
+            self.refusals.append(answer.status)
+            return False
+        self.acknowledged.add_blob(digest)
         self.acknowledged.add_entry(key, text)
         return True
