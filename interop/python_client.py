@@ -30,6 +30,18 @@ class Signer:
         return self.certificate_file.read_text()
 
 
+class LongKeySigner(Signer):
+    """One with a key of 2048 bits, which the command does not make."""
+
+    def __init__(self, folder, name):
+        self.key_file = Path(folder, f"{name}.key")
+        self.certificate_file = Path(folder, f"{name}.crt")
+        run(
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+            "-keyout", self.key_file, "-out", self.certificate_file,
+        )
+
+
 class PythonClient:
     """`networkcache-upload` and `networkcache-download` with one configuration file.
 

@@ -4,6 +4,7 @@ change for requests on connections that are open, and a download under way goes 
 import hashlib
 import http.client
 import json
+import os
 import signal
 import ssl
 
@@ -11,7 +12,7 @@ from interop.folder_test import FolderTest
 from interop.nginx import Authority
 from interop.payload import Payload
 from interop.python_client import PythonClient, Signer
-from interop.server import wait_until
+from interop.server import run_shacached, wait_until
 from interop.test_signed import fingerprint
 from interop.test_tls import TlsShacached
 
@@ -43,14 +44,19 @@ class Reload(FolderTest):
         )
 
     def reload(self):
+        lines = self.hang_up()
+        wait_until(lambda: lines().count("read again") == PARTS, "everything is read again")
+
+    def reload_in_vain(self):
+        """With something that cannot be read."""
+        lines = self.hang_up()
+        wait_until(lambda: "stays as it was" in lines(), "it is refused")
+
+    def hang_up(self):
+        """Gives what is logged from then on."""
         before = len(self.server.log)
         self.server.process.send_signal(signal.SIGHUP)
-
-        def is_read():
-            lines = "".join(self.server.log[before:])
-            return lines.count("read again") == PARTS
-
-        wait_until(is_read, "everything is read again")
+        return lambda: "".join(self.server.log[before:])
 
     def connect(self, identity):
         context = ssl.create_default_context(cafile=self.authority.certificate_file)
@@ -120,17 +126,50 @@ class Reload(FolderTest):
 
         # A mistake changes nothing.
         self.configure(self.known, [self.new], revoked)
-        self.server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "stays as it was" in "".join(self.server.log), "it is refused")
+        self.reload_in_vain()
         self.assertEqual(notes(reader), ["too", "now"])
+
+    def test_tokens_that_somebody_put_in_place_by_hand(self):
+        kept = self.server.data / "state/tokens.json"
+        before = self.token(self.server.data)
+        after = self.token(self.folder / "elsewhere")
+        # Stays open throughout; whoever is refused loses the connection, so others try that.
+        held = self.connect(self.other)
+        self.assertEqual(post(held, b"a", before), 201)
+        socket = held.sock
+
+        os.replace(self.folder / "elsewhere/state/tokens.json", kept)
+        self.assertEqual(post(held, b"b", before), 201)
+        self.assertEqual(post(self.connect(self.other), b"b", after), 401)
+        self.reload()
+        self.assertEqual(post(held, b"c", after), 201)
+        self.assertEqual(post(self.connect(self.other), b"c", before), 401)
+
+        # All or nothing: with a damaged file identities stay as they were, too.
+        self.configure(self.other, [self.old, self.new])
+        good = kept.read_bytes()
+        kept.write_bytes(good[:-3])
+        self.reload_in_vain()
+        self.assertEqual(post(held, b"d", after), 201)
+        self.assertEqual(post(self.connect(self.other), b"d"), 403)
+        kept.write_bytes(good)
+        self.reload()
+        self.assertEqual(post(held, b"e"), 201)
+        self.assertIs(held.sock, socket)
+
+    def token(self, data):
+        made = run_shacached("token", "new", "builder", "--role", "upload", "--data", data)
+        return made.split()[-1]
 
 
 # Certificates, access and signers.
 PARTS = 3
 
 
-def post(connection, body):
+def post(connection, body, token=None):
     headers = {"Content-Type": "application/octet-stream"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     connection.request("POST", "/shacache/", body, headers)
     answer = connection.getresponse()
     answer.read()

@@ -11,11 +11,12 @@ from datetime import datetime, timezone
 
 from interop.folder_test import FolderTest
 from interop.http_client import get_blob, get_entries, post_blob, put_entry, request
-from interop.python_client import PythonClient, Signer
+from interop.python_client import LongKeySigner, PythonClient, Signer
 from interop.server import Shacached, wait_until
 
 KEY = "file-urlmd5:signed"
 UNCLAIMED_SECONDS = "Shacache-Unclaimed-Seconds"
+SHORT_KEY = b"the signer's key has 1024 bits; new entries need one of 2048\n"
 
 
 class Signed(FolderTest):
@@ -178,6 +179,35 @@ class Signed(FolderTest):
         self.revoke(server, signer, "2100-01-01T00:00:00Z", "open")
         listed = json.loads(get_entries(server, KEY).body)
         self.assertEqual(listed, [json.loads(early), json.loads(late)])
+
+    def test_new_entries_of_short_keys_are_refused_where_asked(self):
+        """Of keys that the real client signs with: 1024 bits, as its own command makes them, and
+        2048."""
+        long = LongKeySigner(self.folder, "long")
+        both = f'certificates = ["{self.listed.certificate_file}", "{long.certificate_file}"]'
+        config = self.folder / "server.toml"
+        server = Shacached(self.folder / "data", arguments=["--config", config])
+        rules = f'[upload]\npolicy = "signed"\n[trust]\n{both}\n'
+        config.write_text(rules)
+        self.start(server)
+        self.upload(server, self.listed)
+        taken = json.loads(get_entries(server, KEY).body)
+        late = self.entry_of(self.listed, note=2)
+
+        config.write_text(rules + "refuse-short-keys = true\n")
+        server.restart()
+        with self.assertRaisesRegex(AssertionError, r"\b403\b"):
+            self.upload(server, self.listed, note=2)
+        answer = put_entry(server, KEY, late)
+        self.assertEqual((answer.status, answer.body), (403, SHORT_KEY))
+        # What was taken before stays, is verified, and is found by clients.
+        for query in ("", "?verified=1"):
+            self.assertEqual(json.loads(get_entries(server, KEY + query).body), taken)
+        self.assertEqual(self.client(server, self.listed).list("-k", KEY)[0]["note"], "1")
+        self.upload(server, long, note=3)
+        [kept, signed] = json.loads(get_entries(server, f"{KEY}?verified=1").body)
+        self.assertEqual((kept, json.loads(signed[0])["note"]), (taken[0], "3"))
+        self.assertEqual(self.client(server, long).download("-k", KEY), self.file.read_bytes())
 
     def revoke(self, server, signer, since, policy):
         server.stop()
