@@ -131,9 +131,10 @@ impl Index {
 
     /// What is wrong with the file itself, if anything is; it is made anew then if `replace` says so.
     pub(crate) async fn damage(&self, replace: bool) -> Result<Option<String>, StoreError> {
+        let file = self.readers.file();
         let damage = self.read(Database::damage).await?;
         if damage.is_some() && replace {
-            self.send(Message::ReadFailed { damaged: true });
+            self.send(Message::ReadFailed { damaged: Some(file) });
             self.flush().await;
         }
         Ok(damage)
@@ -236,10 +237,11 @@ impl Index {
         F: Fn(&Database) -> Result<T, rusqlite::Error> + Clone + Send + 'static,
         T: Send + 'static,
     {
+        let file = self.readers.file();
         match self.readers.read(query.clone()).await {
             Err(StoreError::Index(error)) => {
                 tracing::warn!(%error, "the index was not read");
-                self.send(Message::ReadFailed { damaged: is_damage(&error) });
+                self.send(Message::ReadFailed { damaged: is_damage(&error).then_some(file) });
                 self.flush().await;
                 self.readers.read(query).await
             }
@@ -294,7 +296,7 @@ mod tests {
             .collect();
         let mut replaced = 0;
         while !queries.iter().all(tokio::task::JoinHandle::is_finished) {
-            index.send(Message::ReadFailed { damaged: true });
+            index.send(Message::ReadFailed { damaged: Some(index.readers.file()) });
             index.flush().await;
             replaced += 1;
         }
@@ -302,6 +304,29 @@ mod tests {
             query.await.expect("answered");
         }
         assert_eq!(index.failures(), replaced, "nothing failed but what was said to have failed");
+    }
+
+    /// Making it anew costs a walk of the whole archive, so one is enough.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn damage_that_many_queries_find_costs_one_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("index.sqlite");
+        let index = Arc::new(Index::open(&path, None).expect("opened"));
+        let damaged = || {
+            let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            Err::<(), _>(rusqlite::Error::SqliteFailure(failure, None))
+        };
+        let first = index.readers.file();
+        for _ in 0..8 {
+            // What each of eight queries does that met the same file.
+            let failed = index.readers.read(move |_| damaged()).await.expect_err("damaged");
+            assert!(matches!(&failed, StoreError::Index(error) if is_damage(error)));
+            index.send(Message::ReadFailed { damaged: Some(first) });
+            index.flush().await;
+        }
+        assert_eq!((index.readers.file(), index.failures()), (first + 1, 1));
+        index.read(move |_| damaged()).await.expect_err("the new file, found damaged too");
+        assert_eq!((index.readers.file(), index.failures()), (first + 2, 2));
     }
 
     const QUERIES: usize = 300;

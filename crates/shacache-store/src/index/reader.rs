@@ -22,8 +22,9 @@ pub(crate) struct Readers {
 pub(crate) struct Pool {
     path: PathBuf,
     idle: Mutex<Vec<Database>>,
-    /// Held for reading by each query, for writing while the file is replaced.
-    in_place: RwLock<()>,
+    /// How many files were in this place before. Held for reading by each query, for writing while
+    /// the file is replaced.
+    in_place: RwLock<u64>,
 }
 
 impl Readers {
@@ -40,6 +41,11 @@ impl Readers {
         let _permit = self.permits.acquire().await.map_err(|_| StoreError::Closed)?;
         let pool = Arc::clone(&self.pool);
         blocking(move || pool.run(query)).await
+    }
+
+    /// The file that a query meets now, or a later one.
+    pub(crate) fn file(&self) -> u64 {
+        self.pool.file()
     }
 
     /// Closes the idle connections; a query under way closes its own.
@@ -59,9 +65,15 @@ impl Pool {
     /// would be those of the file that took the place of its own.
     pub(crate) fn while_closed<T>(&self, work: impl FnOnce() -> T) -> T {
         // Nothing that the lock guards can be left half done.
-        let _alone = self.in_place.write().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.in_place.write().unwrap_or_else(PoisonError::into_inner);
         self.idle().clear();
+        *file += 1;
         work()
+    }
+
+    /// Which file is in place, by the number of those that were there before.
+    pub(crate) fn file(&self) -> u64 {
+        *self.in_place.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run<T>(

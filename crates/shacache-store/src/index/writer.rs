@@ -25,9 +25,10 @@ pub(crate) enum Message {
     Flush(oneshot::Sender<()>),
     /// A flush whose outcome survives a power cut.
     Sync(oneshot::Sender<()>),
-    /// A read failed: the file may have vanished, or is `damaged`.
+    /// A read failed: the file may have vanished, or is damaged.
     ReadFailed {
-        damaged: bool,
+        /// The file that is damaged, as [`Pool::file`] counts: many reads find the same damage.
+        damaged: Option<u64>,
     },
     /// The last one: the answer says whether the file is in place and whole.
     Close {
@@ -115,8 +116,12 @@ impl Writer {
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                     }
-                    Message::ReadFailed { damaged: true } => self.replace("a read found damage"),
-                    Message::ReadFailed { damaged: false } => self.replace_if_vanished(),
+                    Message::ReadFailed { damaged: None } => self.replace_if_vanished(),
+                    Message::ReadFailed { damaged: Some(file) } => {
+                        if file == self.readers.file() {
+                            self.replace("a read found damage");
+                        }
+                    }
                     Message::Close { seal, reply } => {
                         self.write(&mut batch);
                         self.close(&seal, reply);
