@@ -1,6 +1,7 @@
 """A test that cannot fail proves nothing. Here each defence is removed from the server, one at a
 time, and the very test that watches over it has to fail, and for that reason."""
 
+import contextlib
 import unittest
 
 from faults import (
@@ -12,6 +13,7 @@ from faults import (
     test_failing_disk,
     test_kill,
     test_power_cut,
+    test_scrub,
     test_sync_order,
 )
 from faults.fault_test import FaultTest
@@ -126,6 +128,11 @@ class Controls(FaultTest):
         test = test_credentials.Passwords("test_credentials_and_a_signature")
         self.check("signatures", test, "AssertionError not raised")
 
+    def test_rate_of_a_check_without_pace(self):
+        with class_fixture(test_scrub.Scrub):
+            test = test_scrub.Scrub("test_a_rate_is_kept")
+            self.check("pace", test, "read faster than it was told to")
+
     def check(self, defence, test, reason):
         """`test` passes elsewhere; without `defence` it has to fail, with `reason` in its words."""
         outcome = unittest.TestResult()
@@ -138,3 +145,13 @@ class Controls(FaultTest):
         self.assertRegex(outcome.failures[0][1], reason)
         self.counts.update(getattr(test, "counts", {}))
         self.counts["failed as it must"] += 1
+
+
+@contextlib.contextmanager
+def class_fixture(test_class):
+    """What the runner does around all tests of a class."""
+    try:
+        test_class.setUpClass()
+        yield
+    finally:
+        test_class.doClassCleanups()

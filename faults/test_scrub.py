@@ -89,6 +89,16 @@ class Scrub(FaultTest):
         self.counts["percent of the idle p99"] = int(100 * ratio)
         self.assertLess(ratio, by_tier(MOST_DELAY, MOST_DELAY_LONG))
 
+    def test_a_rate_is_kept(self):
+        self.start(self.server)
+        begun = time.monotonic()
+        share = self.verify("--dry-run", "--subset", by_tier("1/4", "1/64"), "--rate", str(RATE_BYTES))
+        took_s = time.monotonic() - begun
+        due_s = share["bytes"] / RATE_BYTES
+        self.counts["ms"], self.counts["ms at least"] = int(1000 * took_s), int(1000 * due_s)
+        self.assertGreater(due_s, 0.5, "a share that tells")
+        self.assertGreaterEqual(took_s, due_s, "read faster than it was told to")
+
     def test_a_check_that_was_cut_off_goes_on(self):
         whole = self.verify()
         self.assertEqual((whole["blobs"], whole["bytes"]), (self.blobs + 1, self.bytes))

@@ -26,6 +26,8 @@ pub(crate) enum Defence {
     Apart,
     /// A blob is claimed before the entry that names it is published.
     ClaimFirst,
+    /// A check of the archive reads no faster than it was told to.
+    Pace,
 }
 
 impl Defence {
@@ -45,6 +47,7 @@ impl Defence {
             Self::Floor => "floor",
             Self::Apart => "apart",
             Self::ClaimFirst => "claim-first",
+            Self::Pace => "pace",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bytes that changed on disk: no client takes them for the blob.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use shacache_core::digest::{AliasHasher, Digest};
 
@@ -57,4 +58,27 @@ fn damaged_bytes_are_no_part_of_an_answer() {
     let answer = exchange(server.address(), get.as_bytes()).expect("well-formed");
     let answer = answer.expect("an answer");
     assert_eq!((answer.status, answer.text()), (500, "Internal Server Error\n".to_owned()));
+}
+
+/// It may be there, behind the link: neither is it a miss, nor is it read or written.
+#[test]
+fn a_folder_that_became_a_link_is_an_error_of_the_server() {
+    let home = Home::new();
+    // The background check would move the link to quarantine at some moment.
+    let server = home.serve_with(&[("SHACACHED_SCRUB__ENABLED", "false")]);
+    let bytes = b"hello";
+    let digest = Digest::of(bytes).to_string();
+    let elsewhere = home.path().join("elsewhere");
+    let link = home.data().join("archive/blobs").join(&digest[..2]);
+    fs::create_dir_all(elsewhere.join(&digest[2..4])).expect("made");
+    fs::write(elsewhere.join(&digest[2..4]).join(&digest), bytes).expect("written");
+    symlink(&elsewhere, &link).expect("linked");
+    for (method, path, body) in
+        [("GET", format!("/shacache/{digest}"), &b""[..]), ("POST", "/shacache".into(), bytes)]
+    {
+        let answer = request(server.address(), method, &path, body);
+        let expected = (503, "Service Unavailable\n".to_owned());
+        assert_eq!((answer.status, answer.text()), expected, "{method}");
+    }
+    assert!(server.stop().contains("it is a link, and none is followed"));
 }

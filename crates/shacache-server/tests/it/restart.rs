@@ -1,6 +1,9 @@
 //! What a client was told is true after the server came back, and two servers do not share a
 //! folder.
 
+use std::fs;
+use std::path::Path;
+
 use crate::program::{Home, wait_until};
 use crate::raw_http::request;
 
@@ -74,4 +77,56 @@ fn a_taken_port_is_told_by_its_address() {
     let expected = format!("shacached: cannot listen at {address}: Address already in use");
     assert!(error.lines().any(|line| line.starts_with(&expected)), "{error}");
     assert!(clean.exists(), "closed in good order");
+}
+
+/// What became of an index that a server had left in good order, and the line that a start says
+/// about it.
+type Lost = (&'static str, fn(&Path), Option<&'static str>);
+
+const LOST: [Lost; 4] = [
+    ("missing", |index| fs::remove_dir_all(index).expect("removed"), None),
+    (
+        "corrupt",
+        |index| fs::write(index.join("index.sqlite"), vec![1; 100_000]).expect("written"),
+        Some("the index is damaged: made anew"),
+    ),
+    (
+        "of a newer version",
+        |index| set_version(&index.join("index.sqlite"), 999),
+        Some("the index is of another version: made anew"),
+    ),
+    (
+        "of an older version",
+        |index| set_version(&index.join("index.sqlite"), 0),
+        Some("the index is of another version: made anew"),
+    ),
+];
+
+/// SQLite keeps the user's version of a database as four bytes at 60 of the file.
+fn set_version(file: &Path, version: u32) {
+    let mut bytes = fs::read(file).expect("the index");
+    bytes[60..64].copy_from_slice(&version.to_be_bytes());
+    fs::write(file, bytes).expect("written");
+}
+
+#[test]
+fn an_index_that_is_lost_costs_one_line_and_nothing_else() {
+    for (name, lose, line) in LOST {
+        let home = Home::new();
+        let server = home.serve(&[]);
+        let digest = request(server.address(), "POST", "/shacache", b"hello").text();
+        wait_until("the index", || server.log().contains("the index is in step with the archive"));
+        server.stop();
+        lose(&home.data().join("index"));
+
+        let server = home.serve(&[]);
+        let answer = request(server.address(), "GET", &format!("/shacache/{digest}"), b"");
+        assert_eq!((answer.status, answer.text()), (200, "hello".to_owned()), "{name}");
+        wait_until("the index", || server.log().contains("the index is in step with the archive"));
+        let log = server.stop();
+        let warnings: Vec<_> =
+            log.lines().filter(|line| !line.contains(r#""level":"INFO""#)).collect();
+        assert_eq!(warnings.len(), usize::from(line.is_some()), "{name}: {warnings:?}");
+        assert!(line.is_none_or(|line| warnings[0].contains(line)), "{name}: {warnings:?}");
+    }
 }

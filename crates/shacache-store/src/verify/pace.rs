@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::defence::Defence;
+
 /// Keeps a rate by pausing whoever reads.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -12,6 +14,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
+        let bytes_per_second = bytes_per_second.filter(|_| Defence::Pace.is_up());
         Self { bytes_per_second, begun: Instant::now(), read_bytes: 0 }
     }
 
