@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use shacache_core::digest::{AliasDigest, Digest};
 
 pub use self::incoming::{Incoming, Stored};
+use self::kept::KeptPieces;
 pub use self::reader::BlobReader;
 use self::reader::ColdReads;
 use self::sums::Sums;
@@ -36,6 +37,7 @@ pub(crate) mod aliases;
 mod chunk;
 mod claim;
 mod incoming;
+mod kept;
 mod lost;
 mod reader;
 pub(crate) mod sums;
@@ -57,6 +59,7 @@ struct Shared {
     whole_reads: WholeReads,
     unclaimed: Arc<Unclaimed>,
     cold_reads: ColdReads,
+    kept_pieces: Arc<KeptPieces>,
     new_blobs: aliases::NewBlobs,
     damaged: AtomicU64,
     lost: AtomicU64,
@@ -95,6 +98,7 @@ impl BlobStore {
             whole_reads: WholeReads::default(),
             unclaimed,
             cold_reads: ColdReads::default(),
+            kept_pieces: Arc::default(),
             new_blobs,
             damaged: AtomicU64::new(0),
             lost: AtomicU64::new(0),

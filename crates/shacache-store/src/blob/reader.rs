@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Blob;
 use super::chunk::Chunk;
+use super::kept::Kept;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use crate::blocking::blocking;
 use crate::defence::Defence;
@@ -23,11 +24,10 @@ pub struct BlobReader {
     /// `None` once it turned out to be damaged.
     blob: Option<Blob>,
     check: Check,
+    /// What is still to be handed out.
     range: Range<u64>,
-    /// The next chunk to be handed out.
-    chunk: u64,
-    /// Checked, and still to be handed out.
-    checked: VecDeque<Bytes>,
+    /// The rest of the chunk that was checked last.
+    checked: Option<Kept>,
     /// Chunks read ahead, unchecked.
     ahead: VecDeque<Ahead>,
 }
@@ -35,6 +35,7 @@ pub struct BlobReader {
 /// A chunk read ahead, and its share of what all readers together may hold.
 #[derive(Debug)]
 struct Ahead {
+    number: u64,
     chunk: Chunk,
     _share: OwnedSemaphorePermit,
 }
@@ -72,19 +73,16 @@ enum Check {
 
 impl BlobReader {
     pub(super) fn checked(blob: Blob, sums: Arc<Sums>, range: Range<u64>) -> Self {
-        let chunk = range.start / CHUNK_BYTES as u64;
-        Self::new(blob, Check::Sums(sums), range, chunk)
+        Self::new(blob, Check::Sums(sums), range)
     }
 
     pub(super) fn hashing(blob: Blob) -> Self {
         let range = 0..blob.size;
-        let check = Check::Hash { hasher: Hasher::new(), summer: Summer::default() };
-        Self::new(blob, check, range, 0)
+        Self::new(blob, Check::Hash { hasher: Hasher::new(), summer: Summer::default() }, range)
     }
 
-    fn new(blob: Blob, check: Check, range: Range<u64>, chunk: u64) -> Self {
-        let (checked, ahead) = (VecDeque::new(), VecDeque::new());
-        Self { blob: Some(blob), check, range, chunk, checked, ahead }
+    fn new(blob: Blob, check: Check, range: Range<u64>) -> Self {
+        Self { blob: Some(blob), check, range, checked: None, ahead: VecDeque::new() }
     }
 
     /// The next piece, `None` at the end.
@@ -93,18 +91,27 @@ impl BlobReader {
     /// When the bytes are damaged or cannot be read; the answer must then be cut short. Damage is
     /// dealt with in the background.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        if let Some(piece) = self.checked.pop_front() {
-            return Ok(Some(piece));
-        }
-        let start = self.chunk * CHUNK_BYTES as u64;
-        let Some(blob) = &self.blob else {
+        if self.blob.is_none() || self.range.is_empty() {
             return Ok(None);
+        }
+        let piece = match self.checked.as_ref().and_then(Kept::next) {
+            Some(piece) => piece,
+            None => self.next_of_chunk().await?,
         };
-        if start >= self.range.end {
-            return Ok(None);
-        }
+        self.range.start += piece.len() as u64;
+        Ok(Some(piece))
+    }
+
+    /// Checks the chunk that is at hand next, which may be one that was begun already, and gives
+    /// the first piece that is wanted of it.
+    async fn next_of_chunk(&mut self) -> Result<Bytes, StoreError> {
+        let Some(blob) = &self.blob else {
+            return Err(StoreError::Closed);
+        };
+        let number = self.range.start / CHUNK_BYTES as u64;
+        let start = number * CHUNK_BYTES as u64;
         let wanted = start..(start + CHUNK_BYTES as u64).min(blob.size);
-        let chunk = match self.ahead.pop_front() {
+        let chunk = match self.ahead.pop_front_if(|ahead| ahead.number == number) {
             Some(ahead) => ahead.chunk,
             None => match Chunk::resident(&blob.file, &wanted) {
                 Some(chunk) => chunk,
@@ -112,18 +119,25 @@ impl BlobReader {
             },
         };
         let length = chunk.len();
-        if length != wanted.end - wanted.start || !self.passes(&chunk) {
+        if length != wanted.end - wanted.start || !self.passes(number, &chunk) {
             return Err(self.damaged());
         }
-        self.chunk += 1;
-        let from = self.range.start.saturating_sub(start).min(length) as usize;
+        let from = (self.range.start - start) as usize;
         let to = (self.range.end - start).min(length) as usize;
-        self.checked = chunk.into_pieces(from..to);
-        Ok(self.checked.pop_front())
+        let mut pieces = chunk.into_pieces(from..to);
+        let (Some(blob), Some(first)) = (&self.blob, pieces.pop_front()) else {
+            return Err(self.damaged());
+        };
+        // The old rest goes first.
+        self.checked = None;
+        if !pieces.is_empty() {
+            self.checked = Some(blob.shared.kept_pieces.keep(pieces));
+        }
+        Ok(first)
     }
 
     /// Checks the chunk at hand; the last one passes only if the whole does.
-    fn passes(&mut self, chunk: &Chunk) -> bool {
+    fn passes(&mut self, number: u64, chunk: &Chunk) -> bool {
         if !Defence::Checks.is_up() {
             return true;
         }
@@ -131,18 +145,24 @@ impl BlobReader {
             return false;
         };
         match &mut self.check {
-            Check::Sums(sums) => sums.check(self.chunk, chunk.pieces()),
+            Check::Sums(sums) => sums.check(number, chunk.pieces()),
             Check::Hash { hasher, summer } => {
+                // Read once more, it is what it was when it was hashed.
+                if let Some(passes) = summer.check(number, chunk.pieces()) {
+                    return passes;
+                }
                 for piece in chunk.pieces() {
                     hasher.update(piece);
                     summer.update(piece);
                 }
-                if (self.chunk + 1) * (CHUNK_BYTES as u64) < blob.size {
+                if (number + 1) * (CHUNK_BYTES as u64) < blob.size {
                     return true;
                 }
                 let right = std::mem::take(hasher).finish() == blob.digest;
                 if right {
-                    blob.shared.know(&blob.digest, &Arc::new(std::mem::take(summer).finish()));
+                    let sums = Arc::new(std::mem::take(summer).finish());
+                    blob.shared.know(&blob.digest, &sums);
+                    self.check = Check::Sums(sums);
                 }
                 right
             }
@@ -166,7 +186,9 @@ impl BlobReader {
             return Err(StoreError::Closed);
         };
         let _turn = blob.shared.cold_reads.turns.acquire().await.map_err(|_| StoreError::Closed)?;
-        let mut shares = blob.shared.cold_reads.shares();
+        // A chunk read once more has its successors already.
+        let shares = || blob.shared.cold_reads.shares();
+        let mut shares = self.ahead.is_empty().then(shares).flatten();
         let chunks = if shares.is_some() { 1 + u64::from(AHEAD_CHUNKS) } else { 1 };
         // The last chunk of a range is read whole, because its sum is of the whole.
         let end = self.range.end.next_multiple_of(CHUNK_BYTES as u64).min(blob.size);
@@ -181,9 +203,9 @@ impl BlobReader {
             Ok::<_, Fault>((first, ahead))
         });
         let (first, ahead) = read.await?;
-        for chunk in ahead {
+        for (number, chunk) in (start / CHUNK_BYTES as u64 + 1..).zip(ahead) {
             if let Some(share) = shares.as_mut().and_then(|shares| shares.split(1)) {
-                self.ahead.push_back(Ahead { chunk, _share: share });
+                self.ahead.push_back(Ahead { number, chunk, _share: share });
             }
         }
         Ok(first)

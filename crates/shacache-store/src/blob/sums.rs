@@ -26,10 +26,7 @@ impl Sums {
 
     /// Whether `pieces` are, one after another, the whole chunk number `chunk`.
     pub(crate) fn check<'a>(&self, chunk: u64, pieces: impl IntoIterator<Item = &'a [u8]>) -> bool {
-        usize::try_from(chunk)
-            .ok()
-            .and_then(|chunk| self.crcs.get(chunk))
-            .is_some_and(|crc| *crc == pieces.into_iter().fold(0, crc32c::crc32c_append))
+        matches(&self.crcs, chunk, pieces).unwrap_or(false)
     }
 
     /// As kept in the index: little-endian, four bytes a chunk.
@@ -75,6 +72,16 @@ impl Summer {
         }
     }
 
+    /// Whether `pieces` are, one after another, the same as the whole chunk number `chunk` was;
+    /// `None` while that one has not arrived in full.
+    pub(crate) fn check<'a>(
+        &self,
+        chunk: u64,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<bool> {
+        matches(&self.crcs, chunk, pieces)
+    }
+
     pub(crate) fn finish(mut self) -> Sums {
         if self.filled > 0 {
             self.end_chunk();
@@ -86,6 +93,16 @@ impl Summer {
         self.crcs.push(std::mem::take(&mut self.crc));
         self.filled = 0;
     }
+}
+
+/// Whether `pieces` have the checksum of that chunk, if it has one.
+fn matches<'a>(
+    crcs: &[u32],
+    chunk: u64,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Option<bool> {
+    let crc = crcs.get(usize::try_from(chunk).ok()?)?;
+    Some(*crc == pieces.into_iter().fold(0, crc32c::crc32c_append))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ macro_rules! each_kind {
 each_kind! {
     blobs::every_size_comes_back_whole,
     blobs::any_range_comes_back,
+    blobs::many_who_read_at_once_get_it_whole,
     blobs::the_same_bytes_are_one_blob,
     blobs::many_at_once_are_all_kept,
     blobs::a_blob_once_seen_stays,

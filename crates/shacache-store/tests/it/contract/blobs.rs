@@ -46,6 +46,33 @@ pub(crate) async fn any_range_comes_back(subject: &mut Subject) {
     }
 }
 
+/// So many, piece by piece in turn, that not all of what was checked can wait for them.
+pub(crate) async fn many_who_read_at_once_get_it_whole(subject: &mut Subject) {
+    const READERS: usize = 500;
+    let bytes = some_bytes(9, 2 * CHUNK + 5000);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    subject.step().await;
+    let blobs = subject.store().blobs();
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let blob = blobs.get(&digest).await.expect("looked up").expect("the blob is there");
+        readers.push((blob.read(0..bytes.len() as u64).await.expect("a reader"), 0));
+    }
+    while !readers.is_empty() {
+        let mut unfinished = Vec::new();
+        for (mut reader, read) in readers {
+            match reader.next().await.expect("read") {
+                Some(piece) => {
+                    assert_eq!(piece, bytes[read..read + piece.len()], "at {read}");
+                    unfinished.push((reader, read + piece.len()));
+                }
+                None => assert_eq!(read, bytes.len()),
+            }
+        }
+        readers = unfinished;
+    }
+}
+
 pub(crate) async fn the_same_bytes_are_one_blob(subject: &mut Subject) {
     for size in [10, CHUNK + 10] {
         let bytes = some_bytes(2, size);
