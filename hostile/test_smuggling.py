@@ -82,6 +82,9 @@ class Smuggling(HostileTest):
         # A request that waits in a connection to the server would come out with the next one.
         for number in range(20):
             answer = request(proxy, "GET", f"/shadir/next-{number}")
+            # An idle connection has ended just when haproxy took it, and it does not take another.
+            if answer.status == 502:
+                answer = request(proxy, "GET", f"/shadir/next-{number}")
             self.assertEqual(answer.status, 404, "somebody else's answer")
         wait_until(lambda: any("next-19" in line for line in server.log), "the last is logged")
         for line in server.log:
