@@ -2,7 +2,6 @@
 //! in the metrics, made when the last byte of the answer left or the client went away, before or
 //! after its answer began. Must not know what the request meant.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -12,7 +11,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::access::Name;
@@ -24,10 +23,12 @@ use crate::metrics::{Metrics, Route};
 #[derive(Debug)]
 pub(crate) struct Exchange {
     method: Method,
-    uri: Uri,
+    /// In ASCII whatever the client sent: what else may be in it turns lines around or starts escape
+    /// sequences in some terminal.
+    path: Box<str>,
     peer: Option<Peer>,
-    request_id: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
+    request_id: Option<Box<str>>,
+    user_agent: Option<Box<str>>,
     started: Instant,
 }
 
@@ -35,12 +36,14 @@ impl Exchange {
     /// Notes what is to be said about `request`.
     pub(crate) fn begin<B>(request: &Request<B>) -> Self {
         let headers = request.headers();
+        // Copies: what is cloned from a request keeps the buffer that it was read into.
+        let text = |value: &HeaderValue| value.to_str().ok().map(Box::from);
         Self {
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            path: in_ascii(request.uri().path()),
             peer: request.extensions().get().cloned(),
-            request_id: headers.get(&REQUEST_ID).filter(|id| is_request_id(id)).cloned(),
-            user_agent: headers.get(USER_AGENT).cloned(),
+            request_id: headers.get(&REQUEST_ID).filter(|id| is_request_id(id)).and_then(text),
+            user_agent: headers.get(USER_AGENT).and_then(text),
             started: Instant::now(),
         }
     }
@@ -49,33 +52,20 @@ impl Exchange {
         &self.method
     }
 
-    /// The raw path, in ASCII whatever the client sent: what else may be in it turns lines around
-    /// or starts escape sequences in some terminal.
-    pub(crate) fn path(&self) -> Cow<'_, str> {
-        let path = self.uri.path();
-        if path.is_ascii() {
-            return Cow::Borrowed(path);
-        }
-        let mut ascii = String::with_capacity(2 * path.len());
-        for byte in path.bytes() {
-            if byte.is_ascii() {
-                ascii.push(byte.into());
-            } else {
-                ascii += &format!("%{byte:02X}");
-            }
-        }
-        Cow::Owned(ascii)
+    /// The raw path, in printable ASCII.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// The client's own name for the request, if it sent a well-formed one.
     pub(crate) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_ref().and_then(|id| id.to_str().ok())
+        self.request_id.as_deref()
     }
 
     /// Gives the client its name for the request back.
     pub(crate) fn echo_id(&self, headers: &mut HeaderMap) {
-        if let Some(id) = &self.request_id {
-            headers.insert(REQUEST_ID, id.clone());
+        if let Some(id) = self.request_id().and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(REQUEST_ID, id);
         }
     }
 
@@ -194,16 +184,31 @@ impl Drop for Report {
             client = exchange.client(),
             identity = noted.0.name.get().map(Name::as_str),
             method = exchange.method.as_str(),
-            path = &*exchange.path(),
+            path = exchange.path(),
             status,
             sent_bytes,
             whole,
             ms = elapsed.as_micros() as f64 / 1000.0,
             request_id = exchange.request_id(),
-            user_agent = exchange.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
+            user_agent = exchange.user_agent.as_deref(),
             "{outcome}"
         );
     }
+}
+
+fn in_ascii(path: &str) -> Box<str> {
+    if path.is_ascii() {
+        return path.into();
+    }
+    let mut ascii = String::with_capacity(2 * path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii() {
+            ascii.push(byte.into());
+        } else {
+            ascii += &format!("%{byte:02X}");
+        }
+    }
+    ascii.into()
 }
 
 /// Printable, without spaces and quotes, and not longer than any tool makes them.

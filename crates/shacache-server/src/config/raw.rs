@@ -225,8 +225,9 @@ table! {
         header_bytes: NonZeroUsize = nonzero_count(32 * 1024),
         /// The most header fields of a request.
         headers: NonZeroUsize = nonzero_count(64),
-        /// Buffer for each direction of a connection, in bytes; at least 8192.
-        buffer_bytes: NonZeroUsize = nonzero_count(64 * 1024),
+        /// Buffer for each direction of a connection, in bytes; at least 8192, and no head of a
+        /// request is longer.
+        buffer_bytes: NonZeroUsize = nonzero_count(32 * 1024),
         /// What is still read of a body that was refused, in bytes, so that the client gets to
         /// read why.
         drain_bytes: u64 = 16 * 1024 * 1024,

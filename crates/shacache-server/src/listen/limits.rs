@@ -36,8 +36,9 @@ pub struct Limits {
     pub header_bytes: usize,
     /// The most header fields of a request; over it 431. Default 64.
     pub headers: usize,
-    /// hyper's buffer for each direction of a connection, in bytes. Default 64 KiB; under 8 KiB is
-    /// taken as 8 KiB, hyper's own minimum. All connections together may use this many times
+    /// hyper's buffer for each direction of a connection, in bytes. Default 32 KiB, which is what a
+    /// client that has stopped reading an answer holds; under 8 KiB is taken as 8 KiB, hyper's own
+    /// minimum. No head is longer than the buffer. All connections together may use this many times
     /// [`connections`](Self::connections).
     pub buffer_bytes: usize,
     /// Connections open at once; at the limit no more are accepted until one ends. Default 8192.
@@ -90,7 +91,7 @@ impl Default for Limits {
             request_line_bytes: 4 * 1024,
             header_bytes: 32 * 1024,
             headers: 64,
-            buffer_bytes: 64 * 1024,
+            buffer_bytes: 32 * 1024,
             connections: 8192,
             connections_per_address: 256,
             uncapped_addresses: Vec::new(),

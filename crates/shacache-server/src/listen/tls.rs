@@ -71,7 +71,8 @@ impl Tls {
         io: TcpStream,
         peer: Peer,
     ) -> io::Result<(TlsStream<TcpStream>, Peer)> {
-        let stream = self.acceptor.accept(io).await?;
+        let mut stream = self.acceptor.accept(io).await?;
+        stream.get_mut().1.set_buffer_limit(Some(UNSENT_BYTES));
         let (socket, session) = stream.get_ref();
         // Without tickets nothing is sent before a request has come, and a client that does not set
         // TCP_NODELAY keeps it back until its last flight is acknowledged: in 40 ms, if not at once.
@@ -84,6 +85,10 @@ impl Tls {
         Ok((stream, peer))
     }
 }
+
+/// What is encrypted and waits for its socket, at most: as much as a client that has stopped reading
+/// holds beside the buffers of its connection.
+const UNSENT_BYTES: usize = 32 * 1024;
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
