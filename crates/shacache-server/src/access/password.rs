@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use aws_lc_rs::{hmac, rand};
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher as _, Version};
+use aws_lc_rs::{constant_time, hmac, rand};
 use tokio::sync::Semaphore;
 
 /// What is kept of a password: a text in PHC form, parameters and salt included.
@@ -25,7 +26,7 @@ impl PasswordHash {
 
     /// A hash that was kept.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        argon2::password_hash::phc::PasswordHash::new(text).ok()?;
+        phc::PasswordHash::new(text).ok()?;
         text.starts_with("$argon2id$").then(|| Self(text.to_owned()))
     }
 
@@ -33,8 +34,19 @@ impl PasswordHash {
         &self.0
     }
 
-    fn is_of(&self, password: &str) -> bool {
-        argon2().verify_password(password.as_bytes(), self.0.as_str()).is_ok()
+    /// Whether it is of `password`; `None` when it is of no kind that can be computed. `memory` is
+    /// worked in, whatever it is.
+    fn is_of(&self, password: &str, memory: &mut Vec<Block>) -> Option<bool> {
+        let kept = phc::PasswordHash::new(&self.0).ok()?;
+        let (salt, hash) = (kept.salt?, kept.hash?);
+        let version = Version::try_from(kept.version?).ok()?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, version, Params::try_from(&kept).ok()?);
+        memory.resize(argon2.params().block_count(), Block::default());
+        let mut found = vec![0; hash.as_bytes().len()];
+        argon2
+            .hash_password_into_with_memory(password.as_bytes(), &salt, &mut found, memory)
+            .ok()?;
+        Some(constant_time::verify_slices_are_equal(hash.as_bytes(), &found).is_ok())
     }
 }
 
@@ -51,6 +63,9 @@ pub(crate) struct PasswordCheck {
     working: Arc<Semaphore>,
     /// What passwords of unknown names are held against.
     nobody: PasswordHash,
+    /// For each that works. Given back and taken again by one thread after another, the allocator
+    /// would keep as much for every thread that ever had it.
+    memories: Arc<Mutex<Vec<Vec<Block>>>>,
     /// Makes the names of what was found right, so that no password is kept in memory.
     key: hmac::Key,
     right: Mutex<HashMap<Remembered, Instant>>,
@@ -78,6 +93,7 @@ impl PasswordCheck {
             waiting: Semaphore::new(MOST_WAITING),
             working: Arc::new(Semaphore::new(MOST_WORKING)),
             nobody: PasswordHash(nobody.to_owned()),
+            memories: Arc::default(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             right: Mutex::default(),
         }
@@ -103,11 +119,15 @@ impl PasswordCheck {
         let _place = self.waiting.try_acquire().map_err(|_| TooBusy)?;
         let permit = Arc::clone(&self.working).acquire_owned().await.map_err(|_| TooBusy)?;
         let against = hash.unwrap_or(&self.nobody).clone();
-        let tried = password.to_owned();
+        let (tried, memories) = (password.to_owned(), Arc::clone(&self.memories));
         let checked = tokio::task::spawn_blocking(move || {
             // Held to the end of the work, also when nobody waits for it any more.
             let _permit = permit;
-            against.is_of(&tried)
+            let memories = || memories.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = memories().pop().unwrap_or_default();
+            let is_right = against.is_of(&tried, &mut memory).unwrap_or(false);
+            memories().push(memory);
+            is_right
         });
         let is_right = checked.await.map_err(|_| TooBusy)?;
         let Some(hash) = hash.filter(|_| is_right) else { return Ok(false) };
