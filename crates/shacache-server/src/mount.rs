@@ -152,11 +152,11 @@ pub struct HostName(Box<str>);
 
 impl HostName {
     /// The host of an authority that was read already (RFC 3986 §3.2), unless it has only a port or
-    /// a dot.
+    /// a dot, or two at its end: one is left out, and what is left is to be the whole name.
     pub(crate) fn of(authority: &Authority) -> Option<Self> {
         let host = authority.host();
         let host = host.strip_suffix('.').unwrap_or(host);
-        (!host.is_empty()).then(|| Self(host.to_ascii_lowercase().into()))
+        (!host.is_empty() && !host.ends_with('.')).then(|| Self(host.to_ascii_lowercase().into()))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::mount::HostName;
 /// `None` for a request of HTTP/1.0 that names none.
 ///
 /// # Errors
-/// When there is more than one Host header, none in HTTP/1.1, or one that is no host.
+/// When there is more than one Host header, none in HTTP/1.1, one that is no host, or a user name
+/// before the host, which makes one look like another (RFC 9110 §4.2.4).
 pub(crate) fn requested<B>(request: &Request<B>) -> Result<Option<HostName>, HostError> {
     let mut values = request.headers().get_all(HOST).iter();
     let header = values.next();
@@ -22,6 +23,9 @@ pub(crate) fn requested<B>(request: &Request<B>) -> Result<Option<HostName>, Hos
     }
     let header = header.map(|value| Authority::try_from(value.as_bytes()));
     let header = header.transpose().map_err(|_| HostError::Malformed)?;
+    if header.iter().chain(request.uri().authority()).any(|host| host.as_str().contains('@')) {
+        return Err(HostError::WithUser);
+    }
     let authority = request.uri().authority().or(header.as_ref());
     authority.map(|authority| HostName::of(authority).ok_or(HostError::Malformed)).transpose()
 }
@@ -35,6 +39,8 @@ pub(crate) enum HostError {
     Repeated,
     #[error("the Host header is not a host name")]
     Malformed,
+    #[error("a host has no user name before it; send credentials in Authorization")]
+    WithUser,
 }
 
 #[cfg(test)]
@@ -72,8 +78,11 @@ mod tests {
     fn a_request_names_one_host() {
         assert_eq!(host("/", &[]), Err(HostError::Missing));
         assert_eq!(host("/", &["a", "b"]), Err(HostError::Repeated));
-        for name in ["a b", "a/b", "", "a:b:c", ":80", "."] {
+        for name in ["a b", "a/b", "", "a:b:c", ":80", ".", "..", "a..", "a..:80"] {
             assert_eq!(host("/", &[name]), Err(HostError::Malformed), "{name}");
+        }
+        for (target, name) in [("/", "a@b"), ("/", ":@b:80"), ("http://a:b@c/x", "c")] {
+            assert_eq!(host(target, &[name]), Err(HostError::WithUser), "{name}");
         }
         let mut old = request("/", &[]);
         *old.version_mut() = Version::HTTP_10;
