@@ -1,6 +1,7 @@
 """What a browser makes of what clients put here: nothing that was uploaded runs, pages of other
 origins neither read nor write, and every answer says so in its headers."""
 
+import hashlib
 import http.server
 import json
 import subprocess
@@ -81,6 +82,32 @@ class Browsers(HostileTest):
         self.assertNotIn("access-control-allow-origin", found)
         self.assertNotIn("text/html", found.get("content-type", ""))
         self.counts["answers"] += 1
+
+    def test_pages_that_got_a_name_to_lead_here(self):
+        """What a browser sends for a page whose owner has let its name mean this server (DNS
+        rebinding): all is of one origin."""
+        server = self.configured('upload.page-hosts = ["cache.example"]')
+        self.check_name(server, "evil.example")
+        with self.is_noticed("was written"):
+            self.check_name(server, "cache.example")
+
+    def test_pages_that_got_a_name_to_lead_here_naively_served(self):
+        with self.is_noticed("was written"):
+            self.check_name(self.naive(), "evil.example")
+
+    def check_name(self, server, name):
+        host = f"{name}:{server.address[1]}"
+        page = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        entry = json.dumps([json.dumps({"sha512": DIGEST}), ""])
+        for method, path, media_type, body in [
+            ("PUT", "/shadir/rebound", "application/json", entry),
+            ("POST", "/shacache/", "application/octet-stream", "bytes"),
+            ("PUT", f"/shacache/{hashlib.sha512(b'bytes').hexdigest()}",
+             "application/octet-stream", "bytes"),
+        ]:
+            answer = request(server, method, path, body, {**page, "Content-Type": media_type})
+            self.assertEqual(answer.status, 403, f"{method} {path}: it was written")
+            self.counts["refused"] += 1
 
     def test_nothing_runs_in_a_browser(self):
         happened = self.visit(self.configured())

@@ -15,7 +15,7 @@ use crate::access::{Access, AccessError};
 use crate::config::Config;
 use crate::listen::{Counters, Limits, network};
 use crate::metrics::Metrics;
-use crate::mount::Mounts;
+use crate::mount::{HostName, Mounts};
 use crate::signers::{self, Refused, SignersError};
 
 /// Why a server cannot begin.
@@ -41,6 +41,7 @@ struct Inner {
     store: Store,
     access: Access,
     mounts: Mounts,
+    page_hosts: HashSet<HostName>,
     blob_limit_bytes: u64,
     admission: Admission,
     shared_addresses: HashSet<IpAddr>,
@@ -74,6 +75,7 @@ impl App {
         let connections = Arc::new(Counters::default());
         Ok(Self(Arc::new(Inner {
             mounts: config.mounts().clone(),
+            page_hosts: page_hosts(config),
             blob_limit_bytes: config.blob_limit_bytes(),
             admission: config.trust().admission,
             shared_addresses: shared_addresses(config.limits()),
@@ -129,6 +131,11 @@ impl App {
         &self.0.mounts
     }
 
+    /// The names at which web pages may write.
+    pub(crate) fn page_hosts(&self) -> &HashSet<HostName> {
+        &self.0.page_hosts
+    }
+
     /// The largest blob that is taken, in bytes.
     pub(crate) fn blob_limit_bytes(&self) -> u64 {
         self.0.blob_limit_bytes
@@ -147,6 +154,12 @@ impl App {
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
+}
+
+fn page_hosts(config: &Config) -> HashSet<HostName> {
+    let mounts = config.mounts();
+    let names = mounts.shacache_host().iter().chain(mounts.shadir_host());
+    names.chain(config.page_hosts()).cloned().collect()
 }
 
 /// Proxies, behind which anybody may be.

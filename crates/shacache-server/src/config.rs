@@ -13,7 +13,7 @@ use shacache_store::UnclaimedLimits;
 use self::raw::{RawConfig, RawLimit, RawScrub, RawTls, RawTrust};
 use crate::access::{DownloadPolicy, IdentitySetting, UploadSetting};
 use crate::listen::{Address, AddressError, Limits, MinimumFlow};
-use crate::mount::{HostNameError, MountPathError, Mounts, MountsError};
+use crate::mount::{HostName, HostNameError, MountPathError, Mounts, MountsError};
 use crate::scrub::Scrub;
 use crate::signers::{Revoked, RevokedError, TrustSettings};
 
@@ -37,6 +37,7 @@ pub struct Config {
     tls: Option<TlsFiles>,
     identities: Vec<IdentitySetting>,
     upload: UploadSetting,
+    page_hosts: Vec<HostName>,
     download: DownloadPolicy,
     mounts: Mounts,
     log_format: LogFormat,
@@ -85,6 +86,12 @@ impl Config {
     #[must_use]
     pub fn upload(&self) -> UploadSetting {
         self.upload
+    }
+
+    /// At which names web pages may upload, beside those of the mounts.
+    #[must_use]
+    pub fn page_hosts(&self) -> &[HostName] {
+        &self.page_hosts
     }
 
     /// Who may download.
@@ -171,6 +178,7 @@ impl TryFrom<&RawConfig> for Config {
             each(&raw.mount.shacache_host, host("mount.shacache-host"))?,
             each(&raw.mount.shadir_host, host("mount.shadir-host"))?,
         )?;
+        let page_hosts = each(&raw.upload.page_hosts, host("upload.page-hosts"))?;
         Ok(Self {
             listen,
             unix_permissions: permissions(&raw.unix_mode)?,
@@ -178,6 +186,7 @@ impl TryFrom<&RawConfig> for Config {
             tls,
             identities: identity::settings(&raw.identity)?,
             upload: raw.upload.policy,
+            page_hosts,
             download: raw.download.policy,
             mounts,
             log_format: raw.log.format,

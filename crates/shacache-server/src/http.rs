@@ -38,6 +38,7 @@ mod signers;
 mod target;
 #[cfg(test)]
 mod timing;
+mod web_page;
 mod write;
 
 /// Answers requests for one server. Cloning shares it.

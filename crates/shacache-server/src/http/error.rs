@@ -146,7 +146,7 @@ fn write_verdict(error: &WriteError) -> Verdict {
     match error {
         WriteError::TooLarge { .. } => Verdict::TooLarge,
         WriteError::Encoded | WriteError::MediaType { .. } => Verdict::WrongForm,
-        WriteError::ForeignOrigin => Verdict::Forbidden,
+        WriteError::ForeignOrigin | WriteError::UnknownHost => Verdict::Forbidden,
         WriteError::TimedOut => Verdict::TooSlow,
         WriteError::TooMany => Verdict::Unavailable,
         WriteError::Part | WriteError::CutShort(_) => Verdict::Malformed,

@@ -1,16 +1,16 @@
 //! The body of a write, from its headers to its last byte: what is refused before anything is read
-//! (size, content coding, writes made by foreign web pages), and the count while it is read.
+//! (size, content coding, what web pages may not send), and the count while it is read.
 //! Must not know what the bytes are for.
 
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
-use http::{HeaderMap, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::web_page;
 use crate::app::App;
 use crate::listen::BodyError;
 
@@ -30,8 +30,8 @@ impl WriteBody {
     ///
     /// # Errors
     /// When it is announced as larger than `limit_bytes`, is a part of something (RFC 9110,
-    /// section 14.5), has a content coding, or comes from a web page that is foreign or sends
-    /// another type than `media_type`; and when as many are received as `app` allows.
+    /// section 14.5), has a content coding, or comes from a web page that may not send it; and
+    /// when as many are received as `app` allows.
     pub(crate) fn accept(
         app: &App,
         request: Request,
@@ -39,7 +39,7 @@ impl WriteBody {
         limit_bytes: u64,
     ) -> Result<Self, WriteError> {
         let (parts, body) = request.into_parts();
-        check_origin(&parts.headers, &parts.uri, media_type)?;
+        web_page::check(&parts, media_type, app.page_hosts())?;
         if parts.headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
             return Err(WriteError::Encoded);
         }
@@ -102,6 +102,8 @@ pub(crate) enum WriteError {
     MediaType { expected: &'static str },
     #[error("web pages of other origins do not write here")]
     ForeignOrigin,
+    #[error("web pages do not write to a server of this name; upload.page-hosts lists others")]
+    UnknownHost,
     #[error("as many writes as are taken at once are under way")]
     TooMany,
     #[error("the body did not come in time")]
@@ -119,46 +121,7 @@ impl From<axum::Error> for WriteError {
     }
 }
 
-/// Refuses what a browser sends on behalf of a foreign page, credentials of its user included.
-/// Other clients send neither of the two headers and are asked nothing.
-fn check_origin(
-    headers: &HeaderMap,
-    uri: &Uri,
-    media_type: &'static str,
-) -> Result<(), WriteError> {
-    let origin = headers.get(ORIGIN);
-    let site = headers.get(&SEC_FETCH_SITE);
-    if origin.is_none() && site.is_none() {
-        return Ok(());
-    }
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
-        return Err(WriteError::ForeignOrigin);
-    }
-    if let Some(origin) = origin {
-        let host = uri.authority().map(|host| host.as_str().as_bytes());
-        let host = host.or_else(|| headers.get(HOST).map(|host| host.as_bytes()));
-        let same = origin
-            .to_str()
-            .ok()
-            .and_then(|origin| origin.split_once("://"))
-            .zip(host)
-            .is_some_and(|((_, origin), host)| origin.as_bytes().eq_ignore_ascii_case(host));
-        if !same {
-            return Err(WriteError::ForeignOrigin);
-        }
-    }
-    // A form can send three types without the browser asking first; these two are not among them.
-    let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let sent = sent.split(';').next().unwrap_or_default().trim();
-    if !sent.eq_ignore_ascii_case(media_type) {
-        return Err(WriteError::MediaType { expected: media_type });
-    }
-    Ok(())
-}
-
 fn is_identity(coding: &http::HeaderValue) -> bool {
     let coding = coding.as_bytes().trim_ascii();
     coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
 }
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
