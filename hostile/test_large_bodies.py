@@ -1,11 +1,12 @@
 """Bodies larger than anyone takes, announced or without end: the client gets to read why, and the
 server reads no more than it must and keeps none of it."""
 
+import base64
 import hashlib
 
 from hostile.hostile_test import HostileTest
 from hostile.raw_client import RawClient
-from interop.server import wait_until
+from interop.server import run_shacached, wait_until
 
 MEBIBYTE = 1 << 20
 # What a client is ready to send; it gets nowhere near.
@@ -52,10 +53,10 @@ class LargeBodies(HostileTest):
         with self.is_noticed("took too much|did not answer"):
             self.check_endless(server, "PUT", "/shadir/key", 413, 64 * 1024)
 
-    def check_endless(self, server, method, path, status, limit_bytes):
+    def check_endless(self, server, method, path, status, limit_bytes, fields=""):
         """A chunked body without end on every route, sent by who does not listen until cut off."""
         with RawClient(server.address) as client:
-            client.send(head(method, path, "Transfer-Encoding: chunked\r\n"))
+            client.send(head(method, path, f"{fields}Transfer-Encoding: chunked\r\n"))
             most_bytes = limit_bytes + DRAIN_BYTES + UNDER_WAY_BYTES
             sent_bytes, _ = client.send_until_refused(chunks(most_bytes + MEBIBYTE))
             self.assertLessEqual(sent_bytes, most_bytes, f"{method} {path} took too much")
@@ -81,6 +82,31 @@ class LargeBodies(HostileTest):
                 server, method, path, status, f"{expect}Content-Length: {announced_bytes}\r\n"
             )
 
+    def test_bodies_with_wrong_credentials(self):
+        server = self.configured(f'{CONFIGURATION}[upload]\npolicy = "credentials"\n')
+        # Where nobody has credentials, nobody is asked for them.
+        run_shacached("token", "new", "builder", "--role", "upload", "--data", server.data)
+        self.check_unknown(server)
+        self.check_calm(server)
+
+    def test_bodies_with_wrong_credentials_naively_served(self):
+        with self.is_noticed("did not answer"):
+            self.check_unknown(self.naive())
+
+    def check_unknown(self, server):
+        """Nobody, and somebody unknown; each under another name, since tries are counted."""
+        framings = (f"Content-Length: {5 << 30}\r\n", "Transfer-Encoding: chunked\r\n")
+        for number, (method, path, refused_status, _) in enumerate(ROUTES):
+            wrong = base64.b64encode(b"nobody-%d:secret" % number).decode()
+            for credentials in ("", f"Authorization: Basic {wrong}\r\n"):
+                for framing in framings if refused_status == 413 else ():
+                    for expect in ("", "Expect: 100-continue\r\n"):
+                        fields = credentials + framing + expect
+                        answer = self.check_refused_unread(server, method, path, 401, fields)
+                        self.assertIn("www-authenticate", answer.headers)
+                if refused_status == 413:
+                    self.check_endless(server, method, path, 401, 0, credentials)
+
     def test_bodies_of_who_may_not_send_them(self):
         server = self.configured(CONFIGURATION)
         for method, path, refused_status, _ in ROUTES:
@@ -99,6 +125,7 @@ class LargeBodies(HostileTest):
             # Who sends all the same is drained, not read.
             sent_bytes, _ = client.send_until_refused(chunks(DRAIN_BYTES + UNDER_WAY_BYTES))
             self.assertLess(sent_bytes, DRAIN_BYTES + UNDER_WAY_BYTES, "all of it was read")
+        return answer
 
     def test_a_gibibyte_of_json(self):
         server = self.configured()
