@@ -1,8 +1,8 @@
 """A server that answers good clients as ours does and lacks every defence: what is held against
 ours in this folder has to fail here. `python naive.py DATA` runs it on a free port.
 
-It trusts lengths, names and contents; it keeps bodies in memory and on disk as they come, writes
-texts from clients into its log, reads JSON to write it anew, and waits for ever.
+It trusts lengths, names and contents; it keeps bodies in memory and on disk as they come, each as a
+file of its own, writes texts from clients into its log, reads JSON to write it anew, and waits for ever.
 """
 
 import hashlib
@@ -82,7 +82,8 @@ class Connection:
             digest = hashlib.sha512(body).hexdigest()
             file = file / digest
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(body)
+            copies = len(list(file.parent.glob(f"{digest}*")))
+            Path(f"{file}.{copies}" if copies else file).write_bytes(body)
             return 201, "text/plain", digest.encode()
         body = self.body(headers, file)
         return 201, "text/plain", hashlib.sha512(body).hexdigest().encode()

@@ -77,7 +77,13 @@ class BadUploads(HostileTest):
         self.assertEqual(blob_names(server), {hashlib.sha512(b"hello").hexdigest()})
 
     def test_one_file_from_many_clients(self):
-        server = self.configured()
+        self.check_one_file(self.configured())
+
+    def test_one_file_from_many_clients_naively_kept(self):
+        with self.is_noticed("copies of it"):
+            self.check_one_file(self.naive())
+
+    def check_one_file(self, server):
         data = os.urandom(300_000)
         with ThreadPoolExecutor(SAME_FILE_CLIENTS) as uploaders:
             answers = list(uploaders.map(
@@ -86,6 +92,9 @@ class BadUploads(HostileTest):
         digest = hashlib.sha512(data).hexdigest()
         for answer in answers:
             self.assertEqual((answer.status, answer.body.decode()), (201, digest))
+        files = [file for file in server.data.rglob("*") if file.is_file()]
+        copies = sum(file.read_bytes() == data for file in files)
+        self.assertEqual(copies, 1, f"{copies} copies of it")
         self.assertEqual(blob_names(server), {digest})
         self.assertEqual(get_blob(server, digest).body, data)
         self.counts["answered 201"] += len(answers)
