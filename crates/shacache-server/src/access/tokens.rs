@@ -84,8 +84,7 @@ impl Tokens {
     /// As [`Tokens::open`].
     pub fn reload(&self) -> Result<(), TokensError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.set(Records::of(file::read(&self.path)?));
-        Ok(())
+        self.read_again().map(drop)
     }
 
     /// Makes a token or a password that can be used when this returns. Blocking.
@@ -127,7 +126,7 @@ impl Tokens {
         };
 
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = self.records();
+        let records = self.read_again()?;
         if password.is_some() && records.by_name.contains_key(&name) {
             return Err(TokensError::HasPassword(name));
         }
@@ -145,7 +144,7 @@ impl Tokens {
     /// When there is none, or the file cannot be written.
     pub fn revoke(&self, which: &str) -> Result<Vec<String>, TokensError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = self.records().all.clone();
+        let mut all = self.read_again()?.all.clone();
         let mut ids = Vec::new();
         let now = Timestamp::now();
         for record in &mut all {
@@ -186,6 +185,13 @@ impl Tokens {
     pub(crate) fn password(&self, name: &str) -> Option<Arc<Record>> {
         let name = name.parse::<Name>().ok()?;
         self.records().by_name.get(&name).map(Arc::clone)
+    }
+
+    /// Makes what is on disk what counts. Nothing is changed without this: somebody may have put
+    /// another file in place, which must not be written over unread.
+    fn read_again(&self) -> Result<Arc<Records>, TokensError> {
+        self.set(Records::of(file::read(&self.path)?));
+        Ok(self.records())
     }
 
     /// Makes `all` what is on disk, then what counts.
@@ -368,6 +374,42 @@ mod tests {
         assert!(tokens.password("me").is_none());
         tokens.add(password()).unwrap();
         assert!(tokens.password("me").is_some());
+    }
+
+    #[test]
+    fn a_file_put_in_place_meanwhile_is_not_written_over() {
+        let (folder, other) = (data(), data());
+        let tokens = Tokens::open(folder.path()).unwrap();
+        let mine: Secret = tokens.add(new("mine")).unwrap().token.unwrap().parse().unwrap();
+        let added = Tokens::open(other.path()).unwrap().add(new("theirs")).unwrap();
+        let theirs: Secret = added.token.unwrap().parse().unwrap();
+        fs::rename(other.path().join(FILE), folder.path().join(FILE)).unwrap();
+
+        tokens.add(new("another")).unwrap();
+        for tokens in [&tokens, &Tokens::open(folder.path()).unwrap()] {
+            assert!(tokens.token(&theirs).is_some() && tokens.token(&mine).is_none());
+            assert_eq!(tokens.list().len(), 2);
+        }
+        fs::write(folder.path().join(FILE), "{").unwrap();
+        assert!(tokens.revoke("theirs").is_err() && tokens.add(new("a")).is_err());
+        assert_eq!(fs::read_to_string(folder.path().join(FILE)).unwrap(), "{");
+    }
+
+    #[test]
+    fn two_of_one_id_are_a_damaged_file() {
+        let folder = data();
+        let tokens = Tokens::open(folder.path()).unwrap();
+        tokens.add(new("builder")).unwrap();
+        let good = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        tokens.revoke("builder").unwrap();
+        let revoked = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        // As whoever joins two copies of it by hand would: one says that it is revoked.
+        let mut joined: serde_json::Value = serde_json::from_str(&revoked).unwrap();
+        let good: serde_json::Value = serde_json::from_str(&good).unwrap();
+        joined["tokens"].as_array_mut().unwrap().push(good["tokens"][0].clone());
+        fs::write(folder.path().join(FILE), joined.to_string()).unwrap();
+        let error = Tokens::open(folder.path()).unwrap_err();
+        assert!(matches!(error, TokensError::Content { .. }), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The file that tokens are kept in: JSON that a person can read, and no secret in it. Replaced as
 //! a whole, so that a power cut leaves the old one or the new one.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -68,6 +69,9 @@ pub enum ContentError {
     /// Another version wrote it.
     #[error("its version is {0}; this program knows 1")]
     Version(u32),
+    /// Two records say different things about one token.
+    #[error("the id {0} is in it twice")]
+    Twice(String),
     /// A hash or digest in it is none.
     #[error("what is kept of the secret of {0} is damaged")]
     Proof(String),
@@ -115,6 +119,10 @@ fn parse(text: &[u8]) -> Result<Vec<Record>, ContentError> {
     let content: Content = serde_json::from_slice(text)?;
     if content.version != VERSION {
         return Err(ContentError::Version(content.version));
+    }
+    let mut ids = HashSet::new();
+    if let Some(twice) = content.tokens.iter().find(|stored| !ids.insert(stored.id.as_str())) {
+        return Err(ContentError::Twice(twice.id.clone()));
     }
     content.tokens.into_iter().map(Record::try_from).collect()
 }
