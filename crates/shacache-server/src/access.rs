@@ -283,49 +283,63 @@ impl Access {
         certificates.identity(shown)
     }
 
+    /// What is right without a try does not wait for those who guess from the same place.
     async fn prove(
         &self,
         credential: &Credential,
         peer: Option<&Peer>,
     ) -> Result<Identity, Refusal> {
-        // A password that was right a moment ago is no try, whoever else guesses from there.
-        if let Credential::Password { name, password } = credential
-            && let Some(record) = self.tokens.password(name)
-            && let Proof::Password(hash) = &record.proof
-            && self.passwords.remembers(hash, password)
-        {
-            return if record.is_good() { Ok(record.into()) } else { Err(Refusal::Wrong) };
-        }
+        let refusal = match self.right_at_once(credential) {
+            Ok(record) => return Ok(record.into()),
+            Err(refusal) => refusal,
+        };
         let ip = peer.and_then(Peer::ip);
         let attempt = self.failures.begin(ip, credential.claim());
         let attempt = attempt.map_err(|wait| Refusal::Failures { wait })?;
-        let record = match credential {
+        let Credential::Password { name, password } = credential else {
+            return Err(refusal);
+        };
+        let tried = self.right_password(name, password).await;
+        if !matches!(tried, Err(Refusal::Wrong)) {
+            attempt.was_none();
+        }
+        tried.map(Identity::from)
+    }
+
+    /// A token, since nobody finds one by trying, or a password that was right a moment ago.
+    fn right_at_once(&self, credential: &Credential) -> Result<Arc<Record>, Refusal> {
+        let known = match credential {
             Credential::Token(secret)
             | Credential::QueryToken(secret)
             | Credential::NamedToken { secret, .. } => self.tokens.token(secret),
             Credential::Password { name, password } => {
-                let record = self.tokens.password(name);
-                let hash = match record.as_ref().map(|record| &record.proof) {
-                    Some(Proof::Password(hash)) => Some(hash),
-                    None | Some(Proof::Token(_)) => None,
-                };
-                let is_right = self.passwords.check(hash, password).await?;
-                record.filter(|_| is_right)
+                self.tokens.password(name).filter(|record| match &record.proof {
+                    Proof::Password(hash) => self.passwords.remembers(hash, password),
+                    Proof::Token(_) => false,
+                })
             }
         };
-        let record = record.filter(|record| record.is_good()).ok_or(Refusal::Wrong)?;
+        let record = known.filter(|record| record.is_good()).ok_or(Refusal::Wrong)?;
         match credential {
             Credential::NamedToken { name, .. } if *name != record.name.as_str() => {
-                return Err(Refusal::Wrong);
+                Err(Refusal::Wrong)
             }
-            Credential::QueryToken(_) if !record.in_query => return Err(Refusal::NotInQuery),
+            Credential::QueryToken(_) if !record.in_query => Err(Refusal::NotInQuery),
             Credential::Token(_)
             | Credential::QueryToken(_)
             | Credential::NamedToken { .. }
-            | Credential::Password { .. } => {}
+            | Credential::Password { .. } => Ok(record),
         }
-        attempt.succeeded();
-        Ok(record.into())
+    }
+
+    async fn right_password(&self, name: &str, password: &str) -> Result<Arc<Record>, Refusal> {
+        let record = self.tokens.password(name);
+        let hash = match record.as_ref().map(|record| &record.proof) {
+            Some(Proof::Password(hash)) => Some(hash),
+            None | Some(Proof::Token(_)) => None,
+        };
+        let is_right = self.passwords.check(hash, password).await?;
+        record.filter(|record| is_right && record.is_good()).ok_or(Refusal::Wrong)
     }
 }
 
@@ -355,4 +369,56 @@ pub enum AccessError {
 /// Whether somebody on this machine is at the other end.
 fn is_local(peer: Option<&Peer>) -> bool {
     peer.is_some_and(|peer| peer.ip().is_none_or(|ip| ip.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::config::{self, Overrides};
+
+    #[tokio::test]
+    async fn passwords_that_nobody_has_time_to_check_are_no_wrong_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("state")).unwrap();
+        let data = Some(folder.path().display().to_string());
+        let config = config::load(&Overrides { data, ..Overrides::default() }).unwrap();
+        let access = Access::open(&config).unwrap();
+        let password = "a long password".to_owned();
+        let alice = NewToken {
+            name: "alice".to_owned(),
+            roles: vec![Role::Upload],
+            keys: vec![],
+            expires_in_days: None,
+            in_query: false,
+            password: Some(password.clone()),
+        };
+        access.tokens().add(alice).unwrap();
+        let listener: Arc<Address> = Arc::new("192.0.2.0:80".parse().unwrap());
+        let try_from = |ip: u32, password: &str| {
+            let ip = IpAddr::from(Ipv4Addr::from_bits(0xc633_6400 + ip));
+            let peer = Peer::new(Some((ip, 1).into()), Arc::clone(&listener));
+            let (name, password) = ("alice".to_owned(), password.to_owned());
+            let credential = Credential::Password { name, password };
+            let access = &access;
+            Box::pin(async move { access.prove(&credential, Some(&peer)).await })
+        };
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut one = try_from(u32::try_from(waiting.len()).unwrap(), "a wrong password");
+            match one.as_mut().now_or_never() {
+                None => waiting.push(one),
+                Some(refused) => break refused,
+            }
+        };
+        assert_eq!(refused.unwrap_err(), Refusal::Busy);
+        for _ in 0..20 {
+            assert_eq!(try_from(200, &password).await.unwrap_err(), Refusal::Busy);
+        }
+        drop(waiting);
+        assert_eq!(try_from(200, &password).await.unwrap().name.as_str(), "alice");
+    }
 }

@@ -70,7 +70,7 @@ impl Failures {
     }
 }
 
-/// A try that counts as wrong unless it is said to be right.
+/// A try that counts as wrong unless it is said to be none of those.
 #[derive(Debug)]
 pub(crate) struct Try<'a> {
     failures: &'a Failures,
@@ -78,8 +78,8 @@ pub(crate) struct Try<'a> {
 }
 
 impl Try<'_> {
-    /// It was right, and does not count.
-    pub(crate) fn succeeded(self) {
+    /// It was right, or was not judged, and does not count.
+    pub(crate) fn was_none(self) {
         let mut all = self.failures.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(full_at) = all.get_mut(&self.origin) {
             *full_at -= INTERVAL;
@@ -123,7 +123,7 @@ mod tests {
         let (failures, now) = (Failures::new(&[]), Instant::now());
         for _ in 0..100 {
             let ip = Some("192.0.2.1".parse().unwrap());
-            failures.begin_at(now, ip, "a").unwrap().succeeded();
+            failures.begin_at(now, ip, "a").unwrap().was_none();
         }
     }
 

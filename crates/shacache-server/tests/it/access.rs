@@ -117,6 +117,27 @@ fn after_ten_wrong_passwords_further_ones_wait_and_the_right_one_does_not() {
 }
 
 #[test]
+fn a_right_token_does_not_wait_for_those_who_guess() {
+    let home = Home::new();
+    let secret = new_token(&home, "builder", &["--query"]);
+    let server = serve(&home);
+    let wrong = format!("{}{}", &secret[..secret.len() - 8], "00000000");
+    for header in [basic("builder", &wrong), bearer(&wrong)] {
+        for _ in 0..10 {
+            assert_eq!(upload(&server, "/shacache", &header).status, 401);
+        }
+        assert_eq!(upload(&server, "/shacache", &header).status, 429);
+    }
+    for header in [basic("builder", &secret), bearer(&secret)] {
+        assert_eq!(upload(&server, "/shacache", &header).status, 201);
+    }
+    assert_eq!(upload(&server, &format!("/shacache?token={secret}"), "").status, 201);
+    // What is right and does not count is a try as any other.
+    token(&home, &["revoke", "builder"]).expect("it is there");
+    assert_eq!(upload(&server, "/shacache", &bearer(&secret)).status, 429);
+}
+
+#[test]
 fn no_secret_is_logged() {
     let home = Home::new();
     let secret = new_token(&home, "builder", &["--query"]);
