@@ -102,11 +102,10 @@ pub(crate) fn admit(
         return Ok(entry);
     }
     let trusted = rules.admit(signers.trust(), entry)?;
-    let signer = *trusted.signer().public_key().fingerprint();
-    if signers.revocation_of(&signer).is_some_and(|revocation| revocation.hides(now_us())) {
-        return Err(Refused::Revoked(signer));
+    match signers.revoked_signer(trusted.entry(), now_us()) {
+        Some(signer) => Err(Refused::Revoked(signer)),
+        None => Ok(trusted.into_entry()),
     }
-    Ok(trusted.into_entry())
 }
 
 /// Why an entry is not taken.
@@ -151,4 +150,48 @@ fn read_file(path: &Path) -> Result<Vec<Certificate>, SignersError> {
 fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    const RULES: Admission = Admission { least_bits: PublicKey::MIN_BITS };
+    const PEM: &str = include_str!("../../shacache-core/testdata/golden/tool.pem");
+    const ENTRY: &str = include_str!("../../shacache-core/testdata/golden/tool.json");
+
+    /// The certificate without the NULL that stands for the algorithm's parameters, as some write
+    /// keys: the same key with another fingerprint.
+    fn in_another_form() -> Certificate {
+        let mut der = CertificateDer::from_pem_slice(PEM.as_bytes()).unwrap().to_vec();
+        let rsa = b"\x30\x81\x9f\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+        let at = der.windows(rsa.len()).position(|bytes| bytes == rsa).unwrap();
+        der.drain(at + rsa.len() - 2..at + rsa.len());
+        // The lengths of the certificate, its signed part, the key and the algorithm.
+        for length in [3, 7, at + 2, at + 4] {
+            der[length] -= 2;
+        }
+        Certificate::from_der(&der).unwrap()
+    }
+
+    #[test]
+    fn revoking_one_form_of_a_key_revokes_the_other() {
+        let forms = [Certificate::from_pem(PEM).unwrap(), in_another_form()];
+        let fingerprints = forms.each_ref().map(|form| *form.public_key().fingerprint());
+        assert_ne!(fingerprints[0], fingerprints[1]);
+        let admitted = |revocations: Vec<Revocation>| {
+            let signers = Signers::new(forms.iter().cloned().collect(), revocations);
+            admit(&RULES, &signers, SignedEntry::from_body(ENTRY.trim_end().as_bytes()).unwrap())
+        };
+        assert!(admitted(Vec::new()).is_ok());
+        for signer in fingerprints {
+            let refused = admitted(vec![Revocation { signer, since_us: 0 }]);
+            assert!(matches!(refused, Err(Refused::Revoked(it)) if it == signer), "{refused:?}");
+            let in_a_year = now_us() + 365 * 86_400 * 1_000_000;
+            assert!(admitted(vec![Revocation { signer, since_us: in_a_year }]).is_ok());
+        }
+    }
 }

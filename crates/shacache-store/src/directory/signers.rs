@@ -52,10 +52,17 @@ impl Signers {
 
     /// Whether a revoked key signed the entry and it was received too late.
     pub(super) fn hides(&self, record: &RecordName, entry: &SignedEntry) -> bool {
-        let received_us = record.time.as_microseconds();
+        self.revoked_signer(entry, record.time.as_microseconds()).is_some()
+    }
+
+    /// A key that signed the entry and is revoked for what is received at this time. Two listed
+    /// certificates can have one key in two forms: revoking either revokes it.
+    #[must_use]
+    pub fn revoked_signer(&self, entry: &SignedEntry, received_us: i64) -> Option<Fingerprint> {
         // In this order: for most entries no signature has to be checked.
         let mut hiding = self.revocations.iter().filter(|it| it.hides(received_us));
-        hiding.any(|revocation| self.have_signed(entry, |it| *it == revocation.signer))
+        let found = hiding.find(|it| self.have_signed(entry, |signer| *signer == it.signer));
+        found.map(|revocation| revocation.signer)
     }
 
     /// Whether the entry is one that is wanted.
