@@ -84,11 +84,16 @@ impl Reservation {
         self.bytes -= bytes;
         self.space.promised_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
+
+    /// Gives the rest of the promise back.
+    pub(crate) fn release(&mut self) {
+        self.used(self.bytes);
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.used(self.bytes);
+        self.release();
     }
 }
 

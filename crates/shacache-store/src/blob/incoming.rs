@@ -96,8 +96,10 @@ impl Incoming {
         })
     }
 
-    /// Keeps the bytes apart from the archive.
-    pub(super) fn unclaimed(self, room: Room) -> Self {
+    /// Keeps the bytes apart from the archive. Space is promised to them as they come: whoever only
+    /// announces some takes none from others.
+    pub(super) fn unclaimed(mut self, room: Room) -> Self {
+        self.reservation.release();
         Self { destination: Destination::Unclaimed(room), ..self }
     }
 
@@ -113,15 +115,18 @@ impl Incoming {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         let length = bytes.len() as u64;
         self.received_bytes = self.received_bytes.saturating_add(length);
-        match self.announced_bytes {
-            Some(expected) if self.received_bytes > expected => {
-                return Err(StoreError::WrongLength { expected, found: self.received_bytes });
-            }
-            Some(_) => {}
-            None => self.reservation.grow(length)?,
+        if let Some(expected) = self.announced_bytes
+            && self.received_bytes > expected
+        {
+            return Err(StoreError::WrongLength { expected, found: self.received_bytes });
         }
-        if let Destination::Unclaimed(room) = &mut self.destination {
-            self.shared.unclaimed.grow(room, length).await?;
+        match (&mut self.destination, self.announced_bytes) {
+            (Destination::Archive, Some(_)) => {}
+            (Destination::Archive, None) => self.reservation.grow(length)?,
+            (Destination::Unclaimed(room), _) => {
+                self.reservation.grow(length)?;
+                self.shared.unclaimed.grow(room, length).await?;
+            }
         }
         self.gathered.extend_from_slice(&bytes);
         if !self.is_in_memory() && self.gathered.len() >= BATCH_BYTES {

@@ -175,6 +175,25 @@ async fn uploads_on_their_way_count_and_leave_no_trace() {
 }
 
 #[tokio::test]
+async fn what_is_only_announced_takes_no_space_from_others() {
+    let limits = UnclaimedLimits { keep: HOUR, bytes: u64::MAX / 2 };
+    let mut subject = Subject::with_limits(Between::Nothing, limits);
+    let disk = rustix::fs::statvfs(subject.data()).expect("a disk");
+    let free = disk.f_bavail * disk.f_frsize;
+    let blobs = subject.store().blobs().clone();
+    let mut announced = Vec::new();
+    for last in 0..3 {
+        let begun = blobs.incoming_unclaimed(Some(free / 2), holder(last)).await;
+        announced.push(begun.expect("it fits if it comes"));
+    }
+    blobs.incoming(Some(free / 2)).map(drop).expect("there is space for who may");
+    let too_large = blobs.incoming_unclaimed(Some(2 * free), holder(9)).await.map(drop);
+    assert!(matches!(too_large, Err(StoreError::NoSpace)), "{too_large:?}");
+    drop(announced);
+    subject.close().await;
+}
+
+#[tokio::test]
 async fn with_credentials_the_same_bytes_are_served_and_lie_there_once() {
     let mut subject = Subject::new(Between::Nothing);
     for length in [10, 300_000] {
