@@ -34,13 +34,13 @@ class Reload(FolderTest):
             self.folder, self.authority, arguments=["--config", self.config],
         ))
 
-    def configure(self, known, listed, revoked=""):
+    def configure(self, known, listed, revoked="", *, upload="credentials+signed", trust=""):
         files = ", ".join(f'"{signer.certificate_file}"' for signer in listed)
         self.config.write_text(
-            '[upload]\npolicy = "credentials+signed"\n'
+            f'[upload]\npolicy = "{upload}"\n'
             '[[identity]]\nname = "uploader"\nroles = ["upload", "put"]\n'
             f'certificates = ["{fingerprint(known.certificate_file)}"]\n'
-            f"[trust]\ncertificates = [{files}]\nrevoked = [{revoked}]\n"
+            f"[trust]\ncertificates = [{files}]\nrevoked = [{revoked}]\n{trust}\n"
         )
 
     def reload(self):
@@ -128,6 +128,25 @@ class Reload(FolderTest):
         self.configure(self.known, [self.new], revoked)
         self.reload_in_vain()
         self.assertEqual(notes(reader), ["too", "now"])
+
+    def test_short_keys_are_refused_from_then_on_and_policies_stay(self):
+        reader = self.connect(self.other)
+        self.upload(self.old, "taken")
+        both = [self.old, self.new]
+        self.configure(self.known, both, trust="refuse-short-keys = true")
+        self.upload(self.old, "not read again yet")
+        self.reload()
+        with self.assertRaisesRegex(AssertionError, r"\b403\b"):
+            self.upload(self.old, "too short")
+        self.assertEqual(notes(reader, "?verified=1"), ["taken", "not read again yet"])
+
+        # What a policy says is in force at the next start, and the log says so.
+        self.configure(self.known, both, upload="open")
+        self.reload()
+        self.assertIn("takes effect at the next start", "".join(self.server.log))
+        self.assertEqual(post(self.connect(self.other), b"of a stranger"), 403)
+        self.server.restart()
+        self.assertEqual(post(self.connect(self.other), b"of a stranger"), 201)
 
     def test_tokens_that_somebody_put_in_place_by_hand(self):
         kept = self.server.data / "state/tokens.json"

@@ -139,7 +139,8 @@ impl Access {
     }
 
     /// Reads identities, their authorities and the tokens again. Policies stay as they are until
-    /// the next start. All or nothing; requests under way are not disturbed.
+    /// the next start, which the log says where others are configured. All or nothing; requests
+    /// under way are not disturbed.
     ///
     /// # Errors
     /// As [`Access::open`].
@@ -147,6 +148,14 @@ impl Access {
         let certificates = Arc::new(Certificates::read(config.identities())?);
         self.tokens.reload()?;
         *self.certificates.write().unwrap_or_else(PoisonError::into_inner) = certificates;
+        for (key, is_in_force) in [
+            ("upload.policy", config.upload() == self.setting),
+            ("download.policy", config.download() == self.download),
+        ] {
+            if !is_in_force {
+                tracing::warn!(key, "what is configured now takes effect at the next start");
+            }
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use shacache_core::entry::SignedEntry;
 use shacache_core::trust::Admission;
@@ -43,7 +43,7 @@ struct Inner {
     mounts: Mounts,
     page_hosts: HashSet<HostName>,
     blob_limit_bytes: u64,
-    admission: Admission,
+    admission: RwLock<Admission>,
     shared_addresses: HashSet<IpAddr>,
     writes: Arc<Semaphore>,
     connections: Arc<Counters>,
@@ -77,7 +77,7 @@ impl App {
             mounts: config.mounts().clone(),
             page_hosts: page_hosts(config),
             blob_limit_bytes: config.blob_limit_bytes(),
-            admission: config.trust().admission,
+            admission: RwLock::new(config.trust().admission),
             shared_addresses: shared_addresses(config.limits()),
             writes: Arc::new(Semaphore::new(config.writes_at_once())),
             metrics: Metrics::new(Arc::clone(&connections), store.clone()),
@@ -89,7 +89,8 @@ impl App {
 
     /// Judges an entry that is to be taken because of who signed it.
     pub(crate) fn admit(&self, entry: SignedEntry) -> Result<SignedEntry, Refused> {
-        signers::admit(&self.0.admission, &self.0.store.directory().signers(), entry)
+        let rules = *self.0.admission.read().unwrap_or_else(PoisonError::into_inner);
+        signers::admit(&rules, &self.0.store.directory().signers(), entry)
     }
 
     /// The network that what comes from an address counts for; `None` where it speaks for many.
@@ -98,12 +99,16 @@ impl App {
         alone.map(network)
     }
 
-    /// Reads the certificates of those whose signatures count anew, and which of them are revoked.
+    /// Reads the certificates of those whose signatures count anew, which of them are revoked, and
+    /// what new entries have to be.
     ///
     /// # Errors
     /// When that is not known; what was known before stays in force.
     pub fn reload_signers(&self, config: &Config) -> Result<(), SignersError> {
-        self.0.store.directory().trust(signers::read(config.trust())?);
+        let signers = signers::read(config.trust())?;
+        let mut admission = self.0.admission.write().unwrap_or_else(PoisonError::into_inner);
+        self.0.store.directory().trust(signers);
+        *admission = config.trust().admission;
         Ok(())
     }
 
