@@ -101,3 +101,90 @@ pub(crate) fn keep_private(response: &mut Response) {
             .expect("a header's value with another word in front is one");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use http::StatusCode;
+    use http::header::RETRY_AFTER;
+
+    use super::*;
+    use crate::config::{self, Overrides};
+    use crate::http::Answers;
+
+    /// What the smallest blob counts; there is room for so many, and for a quarter of one address.
+    const LEAST: usize = 64 << 10;
+    const ROOM: usize = 8;
+    const SIGNER: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../shacache-core/testdata/golden/tool.pem");
+
+    struct Strangers {
+        _folder: tempfile::TempDir,
+        answers: Answers,
+    }
+
+    impl Strangers {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("server.toml");
+            let settings = format!(
+                "[upload]\npolicy = \"signed\"\nunclaimed-bytes = {}\n\
+                 [trust]\ncertificates = [{SIGNER:?}]\n\
+                 [limit]\nuncapped-addresses = [\"192.0.2.7\"]\n",
+                ROOM * LEAST
+            );
+            fs::write(&file, settings).unwrap();
+            let data = Some(folder.path().join("data").display().to_string());
+            let overrides = Overrides { file: Some(file), data, ..Overrides::default() };
+            let app = App::open(&config::load(&overrides).unwrap()).unwrap();
+            Self { _folder: folder, answers: Answers::new(app, UploadPolicy::Signed) }
+        }
+
+        /// Uploads as somebody at `address`; over a Unix socket without one.
+        async fn upload(&self, address: Option<&str>, bytes: Vec<u8>) -> http::Response<()> {
+            let address: Option<SocketAddr> = address.map(|address| address.parse().unwrap());
+            let listener = Arc::new("192.0.2.1:80".parse().unwrap());
+            let mut request =
+                Request::post("/shacache").header("host", "a").body(Body::from(bytes)).unwrap();
+            request.extensions_mut().insert(Peer::new(address, listener));
+            self.answers.clone().answer(request).await.map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_share_what_may_wait_by_their_addresses() {
+        for (one, same, other) in [
+            ("198.51.100.1:1", "[::ffff:198.51.100.1]:2", "198.51.100.2:1"),
+            ("[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8:0:1::1]:1"),
+        ] {
+            let strangers = Strangers::new();
+            assert_eq!(strangers.upload(Some(one), vec![1]).await.status(), StatusCode::CREATED);
+            assert_eq!(strangers.upload(Some(same), vec![2]).await.status(), StatusCode::CREATED);
+            for address in [one, same] {
+                let refused = strangers.upload(Some(address), vec![3]).await;
+                assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{address}");
+                assert!(refused.headers().contains_key(RETRY_AFTER));
+            }
+            assert_eq!(strangers.upload(Some(other), vec![3]).await.status(), StatusCode::CREATED);
+            let large = strangers.upload(Some(other), vec![0; ROOM / 4 * LEAST + 1]).await;
+            assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_speaks_for_many_may_leave_as_much_as_there_is_room_for() {
+        for many in [Some("127.0.0.1:1"), Some("[::1]:1"), Some("192.0.2.7:1"), None] {
+            let strangers = Strangers::new();
+            for seed in 0..ROOM {
+                let stored = strangers.upload(many, vec![u8::try_from(seed).unwrap()]).await;
+                assert_eq!(stored.status(), StatusCode::CREATED, "{many:?}");
+            }
+            let refused = strangers.upload(many, vec![255]).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{many:?}");
+        }
+    }
+}
