@@ -15,7 +15,7 @@ from faults.fault_test import FaultTest, by_tier
 from faults.signer import QuickSigner
 from faults.test_sync_order import Order
 from faults.uploaders import SignedUploaders
-from interop.server import Shacached
+from interop.server import Shacached, wait_until
 
 CLIENTS = 8
 SIZES_BYTES = [1, 100, 4_000, 65_536, 65_537, 300_000]
@@ -37,8 +37,9 @@ class ClaimUnderKill(FaultTest):
                 server, cycle, f"kill/{kill}",
                 signer=signer, clients=CLIENTS, sizes_bytes=SIZES_BYTES,
             ):
+                wait_until(lambda c=cycle: c.waiting, "a blob waits")
                 # The moment is the point: it has to fall anywhere in a claim.
-                time.sleep(chance.uniform(0.05, 0.4))
+                time.sleep(chance.uniform(0.02, 0.3))
                 server.kill()
             self.assertEqual([*unfit(server.data), *without_blob(server.data)], [])
             server.start()
