@@ -145,6 +145,7 @@ class LargeBodies(HostileTest):
             raise AssertionError(f"{what}: did not answer: {error}") from error
         self.assertEqual(answer.status, status, what)
         self.assertTrue(answer.body.endswith(b"\n"), what)
+        self.assertEqual(answer.headers.get("x-content-type-options"), "nosniff", what)
         self.counts[f"read {status}"] += 1
         return answer
 
