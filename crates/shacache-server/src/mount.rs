@@ -151,10 +151,19 @@ pub enum MountPathError {
 pub struct HostName(Box<str>);
 
 impl HostName {
-    /// The host of an authority that was read already (RFC 3986 §3.2), unless it has only a port or
-    /// a dot, or two at its end: one is left out, and what is left is to be the whole name.
+    /// The host of an authority that was read already (RFC 3986 §3.2), which is more lenient: there
+    /// has to be a name, with at most one dot at its end, in brackets as a whole or without any, and
+    /// nothing beside it but a port.
     pub(crate) fn of(authority: &Authority) -> Option<Self> {
         let host = authority.host();
+        let port = authority.as_str().strip_prefix(host)?;
+        let port = port.strip_prefix(':').or_else(|| port.is_empty().then_some(""))?;
+        let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if !port.bytes().all(|byte| byte.is_ascii_digit())
+            || in_brackets.unwrap_or(host).contains(['[', ']'])
+        {
+            return None;
+        }
         let host = host.strip_suffix('.').unwrap_or(host);
         (!host.is_empty() && !host.ends_with('.')).then(|| Self(host.to_ascii_lowercase().into()))
     }
