@@ -48,7 +48,7 @@ def main():
     ]
     if not targets:
         sys.exit("no such target")
-    programs = {tests: build(*tests) for tests in {target.tests for target in targets}}
+    programs = build({target.tests for target in targets})
 
     def work(target):
         program = programs[target.tests]
@@ -65,21 +65,28 @@ def main():
     return 0 if all(passed) else 1
 
 
-def build(package, *chosen):
-    """Builds one test program and returns its path."""
+def build(wanted):
+    """Builds the test programs of that (crate, choice of cargo), and gives each one's path. The
+    crates of one choice are built together: one after another, cargo would take other features of
+    the same dependencies and build those anew. A program without a target would not link.
+    """
     host = re.search(r"host: (\S+)", run(["rustc", "-vV"]).stdout)[1]
-    command = [
-        "cargo", "test", "--locked", "--no-run", "--message-format=json", "--profile", "fuzz",
-        "--target", host, "--target-dir", str(ROOT / "target/fuzz"), "--package", package, *chosen,
-    ]
     flags = {"RUSTFLAGS": " ".join(INSTRUMENTED), "BOLERO_FUZZER": "libfuzzer"}
-    built = run(command, env={**os.environ, **flags})
-    if built.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{built.stderr}")
-    messages = [json.loads(line) for line in built.stdout.splitlines()]
-    programs = [message["executable"] for message in messages if message.get("executable")]
-    (program,) = programs
-    return program
+    programs = {}
+    for choice in sorted({choice for _, choice in wanted}):
+        crates = sorted(crate for crate, its_choice in wanted if its_choice == choice)
+        command = [
+            "cargo", "test", "--locked", "--no-run", "--message-format=json", "--profile", "fuzz",
+            "--target", host, "--target-dir", str(ROOT / "target/fuzz"),
+            *(f"--package={crate}" for crate in crates), choice,
+        ]
+        built = run(command, env={**os.environ, **flags})
+        if built.returncode != 0:
+            sys.exit(f"{' '.join(command)} failed:\n{built.stderr}")
+        for message in map(json.loads, built.stdout.splitlines()):
+            if program := message.get("executable"):
+                programs[Path(message["manifest_path"]).parent.name, choice] = program
+    return programs
 
 
 def run(command, **more):
@@ -102,7 +109,7 @@ class Target:
         self.stored = source.parent / "__fuzz__" / name / "corpus"
         self.own = FOUND / name
         if inside[:2] == ["tests", "it"]:
-            self.tests = (crate, "--test", "it")
+            self.tests = (crate, "--test=it")
             modules = inside[2:]
         else:
             self.tests = (crate, "--lib")
