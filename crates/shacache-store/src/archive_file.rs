@@ -9,6 +9,7 @@ use shacache_core::entry::SignedEntry;
 use shacache_core::key::{Key, KeyFileName};
 
 use crate::error::Fault;
+use crate::hold::{self, HoldName};
 use crate::layout::{FORMAT, KEY_FILE, Layout, RecordName, digest_of_path};
 use crate::scan::{self, Content};
 use crate::verify::Code;
@@ -65,7 +66,9 @@ impl ArchiveFile {
             ["tombstones", "entries", fan_out, key, file] if is_key_folder(fan_out, key) => {
                 RecordName::parse(file).map(|_| Kind::Tombstone)?
             }
-            ["holds", name, file] if is_plain(name) && is_plain_json(file) => Kind::Hold,
+            ["holds", name, file] if name.parse::<HoldName>().is_ok() && is_plain_json(file) => {
+                Kind::Hold
+            }
             ["audit", year, file] if is_plain(year) && is_plain_json(file) => Kind::Audit,
             _ => return None,
         };
@@ -121,7 +124,9 @@ impl ArchiveFile {
             },
             Kind::KeyFile if self.is_key(text) => None,
             Kind::KeyFile => Some((Code::KeyDamaged, "the folder is of another key".to_owned())),
-            Kind::Ban(_) | Kind::Tombstone | Kind::Hold | Kind::Audit => {
+            Kind::Hold if hold::is_hold(Path::new(&*self.path), text) => None,
+            Kind::Hold => Some((Code::HoldDamaged, "nobody can tell what it holds".to_owned())),
+            Kind::Ban(_) | Kind::Tombstone | Kind::Audit => {
                 let read = serde_json::from_slice::<serde_json::Map<_, _>>(text);
                 read.err().map(|error| (Code::TombstoneDamaged, error.to_string()))
             }
@@ -229,6 +234,7 @@ mod tests {
             format!("entries/{key}/.{record}.aBc123"),
             format!("entries/{key}/../{record}"),
             "holds/../x.json".to_owned(),
+            "holds/A/x.json".to_owned(),
             "holds/a/.x.json".to_owned(),
             "audit/2026/x".to_owned(),
         ] {
@@ -259,6 +265,11 @@ mod tests {
         let at = format!("tombstones/entries/{name}/{record}");
         assert_eq!(damage(&at, b"{}\n"), None);
         assert_eq!(damage(&at, b"{"), Some(Code::TombstoneDamaged));
+        let held = format!("{{\"digest\":\"{digest}\",\"when\":\"\",\"who\":\"\",\"why\":\"\"}}");
+        let at = format!("holds/h/{}.json", Digest::of(format!("digest:{digest}").as_bytes()));
+        assert_eq!(damage(&at, held.as_bytes()), None);
+        assert_eq!(damage("holds/h/0a.json", held.as_bytes()), Some(Code::HoldDamaged));
+        assert_eq!(damage(&at, b"{}"), Some(Code::HoldDamaged));
         assert_eq!(damage("VERSION", b"1\n"), None);
         assert_eq!(damage("VERSION", b"2\n"), Some(Code::VersionWrong));
     }

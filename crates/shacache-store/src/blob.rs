@@ -20,22 +20,23 @@ use self::reader::ColdReads;
 use self::sums::Sums;
 use self::whole::WholeReads;
 use crate::archive_root::ArchiveRoot;
-use crate::blocking::{blocking, joined};
+use crate::blocking::blocking;
 use crate::defence::Defence;
 use crate::error::{Chain, Fault, StoreError};
-use crate::gate::Pass;
 use crate::index::{Change, Index};
 use crate::layout::Layout;
+use crate::naming::Naming;
 use crate::publisher::Publisher;
 use crate::scan;
 use crate::space::Space;
 use crate::timestamp::Timestamp;
-use crate::tombstone::{Deletion, Tombstone};
 use crate::unclaimed::Unclaimed;
+use crate::usage::Usage;
 
 pub(crate) mod aliases;
 mod chunk;
 mod claim;
+mod collected;
 mod incoming;
 mod kept;
 mod lost;
@@ -58,11 +59,16 @@ struct Shared {
     sums: Cache<Digest, Arc<Sums>, SumsWeight>,
     whole_reads: WholeReads,
     unclaimed: Arc<Unclaimed>,
+    naming: Naming,
+    usage: Usage,
     cold_reads: ColdReads,
     kept_pieces: Arc<KeptPieces>,
     new_blobs: aliases::NewBlobs,
     damaged: AtomicU64,
     lost: AtomicU64,
+    restored: AtomicU64,
+    /// Came back, and the index was not told yet.
+    unlisted: AtomicU64,
     /// Long reads that nobody's answer depends on end early once this is set.
     stopping: AtomicBool,
 }
@@ -93,24 +99,37 @@ impl BlobStore {
             root,
             publisher,
             space,
-            index,
             sums: Cache::with_weighter(SUMS_CACHE_BLOBS, SUMS_CACHE_BYTES, SumsWeight),
             whole_reads: WholeReads::default(),
             unclaimed,
+            naming: Naming::new(),
+            usage: Usage::new(Arc::clone(&index)),
+            index,
             cold_reads: ColdReads::default(),
             kept_pieces: Arc::default(),
             new_blobs,
             damaged: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            restored: AtomicU64::new(0),
+            unlisted: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         }))
     }
 
-    /// Looks a blob up; `None` when there is none, or it is banned.
+    /// Looks a blob up for somebody who asks for it; `None` when there is none, or it is banned.
     ///
     /// # Errors
     /// When the archive cannot be read.
     pub async fn get(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
+        let found = self.look_up(digest).await?;
+        if found.is_some() {
+            self.0.usage.note(digest);
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::get`], for nobody.
+    pub(crate) async fn look_up(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
         let path = self.0.layout.blob(digest);
         if self.0.is_banned(digest).await? {
             return Ok(None);
@@ -138,7 +157,7 @@ impl BlobStore {
         let mut resolved = Resolved::Missing;
         for digest in self.0.index.resolve(alias).await? {
             // The index may know blobs that somebody took out of the archive by hand.
-            if self.get(&digest).await?.is_none() {
+            if self.look_up(&digest).await?.is_none() {
                 continue;
             }
             resolved = match resolved {
@@ -176,17 +195,12 @@ impl BlobStore {
         Ok(Incoming::begin(Arc::clone(&self.0), announced_bytes)?.unclaimed(room))
     }
 
-    /// Bans a blob, unless it is banned already: it is neither served nor taken from now on, also
-    /// after archives are merged. Its bytes stay where they are. Once begun it goes to its end, also
-    /// when the caller stops waiting.
+    /// Whether a blob is banned.
     ///
     /// # Errors
-    /// When the ban cannot be written; the blob is not banned then.
-    pub async fn ban(&self, digest: &Digest, deletion: &Deletion) -> Result<(), StoreError> {
-        let (shared, digest, deletion) = (Arc::clone(&self.0), *digest, deletion.clone());
-        // Before it is on its own: a stop waits for whatever has entered, and refuses the rest.
-        let pass = self.0.publisher.enter().await?;
-        joined(tokio::spawn(async move { shared.ban(pass, &digest, &deletion).await })).await
+    /// When the archive cannot be read.
+    pub async fn is_banned(&self, digest: &Digest) -> Result<bool, StoreError> {
+        self.0.is_banned(digest).await
     }
 
     /// How many damaged blobs were found since the store was opened.
@@ -219,12 +233,12 @@ impl BlobStore {
     /// checksums are known from elsewhere. `None` when it is not there, or was damaged and is in
     /// quarantine now.
     pub(crate) async fn list(&self, digest: &Digest) -> Result<Option<Arc<Sums>>, StoreError> {
-        let Some(blob) = self.get(digest).await? else {
+        let Some(blob) = self.look_up(digest).await? else {
             return Ok(None);
         };
         match blob.whole_sums().await {
             Ok(sums) => {
-                self.0.know(digest, &sums);
+                self.0.know_if_there(digest, &sums).await;
                 Ok(Some(sums))
             }
             Err(StoreError::Damaged(_)) => Ok(None),
@@ -319,22 +333,6 @@ impl Shared {
         self.root.contains(self.layout.blob_tombstone(digest)).await
     }
 
-    async fn ban(
-        &self,
-        _pass: Pass,
-        digest: &Digest,
-        deletion: &Deletion,
-    ) -> Result<(), StoreError> {
-        if self.is_banned(digest).await? {
-            return Ok(());
-        }
-        let path = self.layout.blob_tombstone(digest);
-        let hidden = self.layout.blob(digest);
-        let body = Tombstone::new(&self.layout, &hidden, Timestamp::now(), deletion).to_json();
-        self.publisher.publish(body.into(), path).await?;
-        Ok(())
-    }
-
     /// The sums of a blob, if they were computed already. An index that fails knows none.
     async fn known_sums(&self, digest: &Digest) -> Option<Arc<Sums>> {
         if let Some(sums) = self.sums.get(digest) {
@@ -359,6 +357,15 @@ impl Shared {
         self.sums.insert(*digest, Arc::clone(sums));
         self.index.record(Change::Blob { digest: *digest, sums: Arc::clone(sums) });
         self.new_blobs.add(*digest);
+    }
+
+    /// As [`Self::know`], of a blob that was read: it may have been collected since it was opened,
+    /// and whatever is listed and not there counts as lost.
+    async fn know_if_there(&self, digest: &Digest, sums: &Arc<Sums>) {
+        self.know(digest, sums);
+        if matches!(self.root.contains(self.layout.blob(digest)).await, Ok(false)) {
+            self.index.record(Change::NoBlob(*digest));
+        }
     }
 
     /// Moves a blob whose bytes are not those that its name says out of the archive, and says where

@@ -28,6 +28,12 @@ pub(crate) enum Defence {
     ClaimFirst,
     /// A check of the archive reads no faster than it was told to.
     Pace,
+    /// Nothing is collected that an entry on its way names.
+    Naming,
+    /// An entry brings back the blob that it names, if that was collected.
+    Restoring,
+    /// What is held is not deleted.
+    Holds,
 }
 
 impl Defence {
@@ -48,6 +54,9 @@ impl Defence {
             Self::Apart => "apart",
             Self::ClaimFirst => "claim-first",
             Self::Pace => "pace",
+            Self::Naming => "naming",
+            Self::Restoring => "restoring",
+            Self::Holds => "holds",
         }
     }
 }

@@ -25,11 +25,11 @@ use crate::layout::{Layout, RecordName};
 use crate::publisher::Publisher;
 use crate::space::{Purpose, Space};
 use crate::timestamp::Timestamp;
-use crate::tombstone::{Deletion, Tombstone};
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
 mod merge;
+pub(crate) mod removal;
 mod signers;
 
 /// The directory of a store. Cloning shares it.
@@ -62,7 +62,7 @@ struct Shard {
 
 /// A key that nobody else writes to meanwhile.
 struct Opened<'a> {
-    _pass: Pass,
+    _pass: &'a Pass,
     _writing: tokio::sync::MutexGuard<'a, ()>,
     shard: &'a Shard,
     folder: KeyFolder,
@@ -178,7 +178,8 @@ impl Directory {
         Ok(Some(listing))
     }
 
-    /// Adds an entry, and moves the blob that it names into the archive if it lay unclaimed. When
+    /// Adds an entry, and moves the blob that it names into the archive if it lay unclaimed, or had
+    /// been collected. When
     /// this returns both are on disk and survive a power cut. The same entry twice is one entry.
     /// Once begun it goes to its end, also when the caller stops waiting.
     ///
@@ -189,7 +190,7 @@ impl Directory {
         let pass = self.0.publisher.enter().await?;
         let (directory, key) = (self.clone(), key.clone());
         let append = async move {
-            let opened = directory.open(pass, &key).await?;
+            let opened = directory.open(&pass, &key).await?;
             directory.publish(&opened, &key, entry).await
         };
         joined(tokio::spawn(append)).await
@@ -204,7 +205,7 @@ impl Directory {
         let pass = self.0.publisher.enter().await?;
         let (directory, key) = (self.clone(), key.clone());
         let append = async move {
-            let opened = directory.open(pass, &key).await?;
+            let opened = directory.open(&pass, &key).await?;
             if opened.names.was_deleted(entry.id()) {
                 return Ok::<_, StoreError>(None);
             }
@@ -220,6 +221,8 @@ impl Directory {
         entry: SignedEntry,
     ) -> Result<Appended, StoreError> {
         let Opened { shard, folder, names, .. } = opened;
+        // Before the blob is looked for, and until the entry is on disk.
+        let _named = self.0.blobs.name(entry.digest()).await;
         if let Some((bytes, path)) = folder.key_file(key) {
             let (right, asked) = (bytes.clone(), path.clone());
             // Also when the entry is there already: somebody may have taken the file away.
@@ -274,47 +277,8 @@ impl Directory {
         .await
     }
 
-    /// Hides an entry, also after archives are merged; a later append of the same entry lives.
-    /// Says whether there was one to hide. Once begun it goes to its end, also when the caller stops
-    /// waiting.
-    ///
-    /// # Errors
-    /// When the tombstone cannot be written; nothing is hidden then.
-    pub async fn remove(
-        &self,
-        key: &Key,
-        id: &EntryId,
-        deletion: &Deletion,
-    ) -> Result<bool, StoreError> {
-        let (directory, key, id, deletion) = (self.clone(), key.clone(), *id, deletion.clone());
-        let pass = self.0.publisher.enter().await?;
-        let hide = async move { directory.hide(pass, &key, &id, &deletion).await };
-        joined(tokio::spawn(hide)).await
-    }
-
-    async fn hide(
-        &self,
-        pass: Pass,
-        key: &Key,
-        id: &EntryId,
-        deletion: &Deletion,
-    ) -> Result<bool, StoreError> {
-        let Opened { shard, folder, names, .. } = &self.open(pass, key).await?;
-        let Some(hidden) = names.find(id) else {
-            return Ok(false);
-        };
-        let record = RecordName { time: names.next_time(), id: *id };
-        let path = folder.entry(&hidden);
-        let text = Tombstone::new(&self.0.layout, &path, record.time, deletion).to_json();
-        let published = self.0.publisher.publish(text.into(), folder.tombstone(&record)).await;
-        shard.written.fetch_add(1, Ordering::AcqRel);
-        published?;
-        self.0.index.record(Change::NoEntry { key: key.clone(), record: hidden });
-        Ok(true)
-    }
-
     /// Waits for the key's turn to be written, and reads what is there.
-    async fn open(&self, pass: Pass, key: &Key) -> Result<Opened<'_>, StoreError> {
+    async fn open<'a>(&'a self, pass: &'a Pass, key: &Key) -> Result<Opened<'a>, StoreError> {
         let shard = self.0.shard(key);
         let writing = shard.writing.lock().await;
         let folder = self.0.folder(key);

@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use shacache_core::digest::Digest;
 
+use crate::hold::HoldName;
+
 /// A failure of the store. A miss is not one.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -109,6 +111,21 @@ pub enum StoreError {
     /// A folder of the data folder is a link. The data folder itself may be one.
     #[error("{} is a link, and none is followed below the data folder", .0.display())]
     Link(PathBuf),
+    /// A hold keeps it from being deleted or banned.
+    #[error("{held} is held by {hold}")]
+    Held {
+        /// What was to go.
+        held: String,
+        /// The hold that keeps it.
+        hold: HoldName,
+    },
+    /// Something in the archive cannot be read, and as long as it is not known what it says nothing
+    /// is deleted.
+    #[error(
+        "{0} cannot be read, and it may say that something is needed: nothing is deleted before \
+         `shacached verify` has seen to it"
+    )]
+    Unsure(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

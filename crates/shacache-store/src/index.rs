@@ -6,7 +6,7 @@
 //! index that is missing, damaged or of another version is made anew and filled in the background.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -22,6 +22,7 @@ use crate::blob::sums::Sums;
 use crate::error::StoreError;
 use crate::layout::RecordName;
 use crate::seal::Seal;
+use crate::timestamp::Day;
 
 mod database;
 mod reader;
@@ -45,6 +46,10 @@ pub(crate) enum Change {
     Aliases { digest: Digest, aliases: Aliases },
     /// A blob is no longer there.
     NoBlob(Digest),
+    /// A blob was asked for on that day.
+    Used { digest: Digest, day: Day },
+    /// When a blob was asked for does not matter any more.
+    Unused(Digest),
     /// An entry is there.
     Entry { key: Key, record: RecordName, digest: Digest },
     /// An entry is no longer listed.
@@ -73,6 +78,8 @@ pub(crate) struct State {
     /// Whether nothing that was recorded got lost since the last reconciliation.
     complete: AtomicBool,
     stale: Notify,
+    /// The number of the day since when no use of a blob got lost.
+    uses_since: AtomicI64,
 }
 
 impl Index {
@@ -81,8 +88,9 @@ impl Index {
     pub(crate) fn open(path: &Path, seal: Option<&Seal>) -> Result<Self, StoreError> {
         let state = Arc::<State>::default();
         let pool = Arc::new(Pool::new(path));
-        let (writer, is_sealed) = Writer::open(path, seal, Arc::clone(&pool), Arc::clone(&state))?;
-        state.complete.store(is_sealed, Ordering::Release);
+        let (writer, sealed) = Writer::open(path, seal, Arc::clone(&pool), Arc::clone(&state))?;
+        state.complete.store(sealed.is_some(), Ordering::Release);
+        state.uses_since.store(sealed.unwrap_or_else(Day::today).number(), Ordering::Release);
         let readers = Readers::new(pool);
         let (messages, inbox) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
@@ -163,6 +171,17 @@ impl Index {
     pub(crate) async fn has_aliases(&self, digest: &Digest) -> Result<bool, StoreError> {
         let digest = *digest;
         self.read(move |database| database.has_aliases(&digest)).await
+    }
+
+    /// The last day on which a blob was asked for, as far as the index was told.
+    pub(crate) async fn last_use(&self, digest: &Digest) -> Result<Option<Day>, StoreError> {
+        let digest = *digest;
+        self.read(move |database| database.last_use(&digest)).await
+    }
+
+    /// The day since when no use of a blob got lost.
+    pub(crate) fn uses_since(&self) -> Day {
+        self.state.uses_since()
     }
 
     /// Some blobs whose other digests are not known, after `after` in digest order.
@@ -258,6 +277,16 @@ impl Index {
 }
 
 impl State {
+    fn uses_since(&self) -> Day {
+        Day::from_number(self.uses_since.load(Ordering::Acquire))
+    }
+
+    /// Something that was recorded is not in the index, and nobody can tell what.
+    fn lost_changes(&self) {
+        self.uses_since.store(Day::today().number(), Ordering::Release);
+        self.lacks_things();
+    }
+
     fn lacks_things(&self) {
         self.failures.fetch_add(1, Ordering::SeqCst);
         self.complete.store(false, Ordering::SeqCst);

@@ -87,8 +87,8 @@ impl Layout {
             self.blobs(),
             self.entries(),
             archive.join("tombstones"),
-            archive.join("holds"),
-            archive.join("audit"),
+            self.holds(),
+            self.audit(),
             self.index(),
             self.data.join("state"),
             self.temporary(),
@@ -134,6 +134,37 @@ impl Layout {
     pub(crate) fn displaced(&self, path: &Path, at: Timestamp) -> PathBuf {
         let path = path.strip_prefix(&self.data).unwrap_or(path);
         self.data.join("quarantine/displaced").join(at.to_string()).join(path)
+    }
+
+    pub(crate) fn holds(&self) -> PathBuf {
+        self.archive().join("holds")
+    }
+
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.archive().join("audit")
+    }
+
+    /// The audit log's record of this text, made at this time.
+    pub(crate) fn audit_record(&self, at: Timestamp, text: &str) -> PathBuf {
+        let name = format!("{at}-{}.json", Digest::of(text.as_bytes()));
+        self.audit().join(&name[..4]).join(name)
+    }
+
+    /// A path of the archive as the archive's documents spell it.
+    pub(crate) fn in_archive(&self, path: &Path) -> String {
+        path.strip_prefix(self.archive()).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// A path as reports show it: relative to the data folder.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.data).unwrap_or(path).display().to_string()
+    }
+
+    /// Where something is moved to that is taken out of the archive on purpose: copying what is
+    /// there back into the archive undoes that.
+    pub(crate) fn collected(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix(self.archive()).unwrap_or(path);
+        self.data.join("quarantine/collected").join(path)
     }
 
     /// The progress of checks.

@@ -24,6 +24,7 @@
 //! - `unclaimed`: what lies apart until somebody vouches for it.
 //! - `data_dir`, `layout`, `space`, `health`: the folder as a whole.
 
+pub mod administration;
 pub mod archive_file;
 pub mod archive_tree;
 pub mod blob;
@@ -33,7 +34,6 @@ pub mod error;
 pub mod export;
 pub mod import;
 pub mod tar_file;
-pub mod tombstone;
 pub mod verify;
 
 pub use self::health::Health;
@@ -43,22 +43,29 @@ pub use self::reindex::Reindexed;
 pub use self::unclaimed::{UnclaimedLimits, UnclaimedTotals};
 
 mod archive_root;
+mod audit;
 mod beneath;
 mod blocking;
 mod data_dir;
 mod durable;
+mod expiration;
 mod gate;
 mod health;
+mod hold;
 mod index;
 mod layout;
 mod moved;
+mod naming;
 mod publisher;
 mod reindex;
 mod scan;
 mod seal;
 mod space;
 mod timestamp;
+mod tombstone;
 mod unclaimed;
+mod usage;
+mod walk;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +76,8 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::archive_file::ArchiveFile;
+use crate::administration::Administration;
+use crate::archive_file::{ArchiveFile, Kind};
 use crate::archive_root::ArchiveRoot;
 use crate::blob::{BlobStore, aliases};
 use crate::data_dir::DataDir;
@@ -109,6 +117,7 @@ struct Shared {
     unclaimed: Arc<Unclaimed>,
     reindexer: Reindexer,
     verifier: Arc<Verifier>,
+    administration: Administration,
     /// One check at a time.
     checking: Arc<tokio::sync::Mutex<()>>,
     /// One walk over the archive at a time.
@@ -182,6 +191,12 @@ impl Store {
             blobs.clone(),
             Arc::clone(&index),
         ));
+        let administration = Administration::new(
+            layout.clone(),
+            Arc::clone(&publisher),
+            blobs.clone(),
+            directory.clone(),
+        );
         let reindexer = Reindexer {
             layout,
             publisher: Arc::clone(&publisher),
@@ -198,6 +213,7 @@ impl Store {
             unclaimed,
             reindexer,
             verifier,
+            administration,
             checking: Arc::default(),
             walking: tokio::sync::Mutex::default(),
             stop,
@@ -225,6 +241,12 @@ impl Store {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.0.directory
+    }
+
+    /// What operators do to the archive.
+    #[must_use]
+    pub fn administration(&self) -> &Administration {
+        &self.0.administration
     }
 
     /// Whether writes are accepted; the reason when they are not.
@@ -307,7 +329,11 @@ impl Store {
     async fn import_other(&self, name: &ArchiveFile, text: Bytes) -> Result<bool, StoreError> {
         let path = self.0.data_dir.layout().archive().join(name.path());
         let publisher = &self.0.publisher;
-        let _pass = publisher.enter().await?;
+        let pass = publisher.enter().await?;
+        let _change = match name.kind() {
+            Kind::Hold => Some(self.0.administration.changing_holds(&pass).await),
+            _ => None,
+        };
         let (asked, name) = (path.clone(), name.clone());
         let is_there = blocking::blocking(move || name.is_at(&asked)).await?;
         if !is_there {
@@ -399,6 +425,9 @@ impl Shared {
             && aliases.join().is_err()
         {
             tracing::error!("the thread for other digests had panicked");
+        }
+        if self.blobs.has_unlisted() {
+            self.index.reconsider();
         }
         let seal = Seal::random(self.data_dir.layout())?;
         let complete = self.index.close(&seal);

@@ -4,19 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use shacache_core::digest::Digest;
-use shacache_core::entry::SignedEntry;
-use shacache_core::key::Key;
-
 use crate::blob::BlobStore;
 use crate::blocking::blocking;
-use crate::directory::folder::{self, KeyFolder, Whose};
+use crate::directory::folder::{self, Whose};
 use crate::directory::key_file;
-use crate::error::{Fault, StoreError};
+use crate::error::StoreError;
 use crate::index::{Change, Index};
-use crate::layout::{Layout, RecordName, digest_of_path};
+use crate::layout::Layout;
 use crate::publisher::Publisher;
-use crate::scan;
+use crate::walk::{self, KeyEntries, digests, folders};
 
 /// What a walk over the archive found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,7 +116,7 @@ impl Reindexer {
             };
             after = Some(*last);
             for (digest, size) in listed {
-                let there = self.blobs.get(&digest).await?;
+                let there = self.blobs.look_up(&digest).await?;
                 if there.is_some_and(|blob| blob.size() == size) {
                     continue;
                 }
@@ -152,10 +148,11 @@ impl Reindexer {
 
     async fn walk_entries(&self, folder: PathBuf, found: &mut Reindexed) -> Result<(), StoreError> {
         let read = match self.read_key(folder.clone()).await? {
-            None if self.restore_key_file(&folder).await? => self.read_key(folder).await?,
+            None if self.restore_key_file(&folder).await? => self.read_key(folder.clone()).await?,
             read => read,
         };
-        let Some(KeyEntries { key, entries }) = read else {
+        let Some(KeyEntries { key, entries, .. }) = read else {
+            tracing::warn!(path = %folder.display(), "skipped: not the folder of a key");
             return Ok(());
         };
         for (record, entry) in entries {
@@ -168,51 +165,6 @@ impl Reindexer {
 
     async fn read_key(&self, folder: PathBuf) -> Result<Option<KeyEntries>, StoreError> {
         let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
-        blocking(move || read_key(&layout, &publisher, &folder)).await
+        blocking(move || walk::read_key(&layout, publisher.durable(), &folder)).await
     }
-}
-
-/// A key and its visible entries.
-#[derive(Debug)]
-struct KeyEntries {
-    key: Key,
-    entries: Vec<(RecordName, SignedEntry)>,
-}
-
-/// The folders in a folder.
-async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
-    blocking(move || {
-        let mut folders = Vec::new();
-        for path in paths(&folder)? {
-            // Not what is behind a link.
-            if scan::status(&path)?.is_some_and(|found| found.is_dir()) {
-                folders.push(path);
-            }
-        }
-        Ok::<_, Fault>(folders)
-    })
-    .await
-}
-
-/// The blobs in one of the innermost folders.
-fn digests(folder: &Path) -> Result<Vec<Digest>, Fault> {
-    Ok(paths(folder)?.iter().filter_map(|path| digest_of_path(path)).collect())
-}
-
-fn paths(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-    scan::entries(folder)?.map(|entry| Ok(entry?.path())).collect()
-}
-
-/// The key that a folder is of, and its entries. `None` for a folder that is no key's.
-fn read_key(
-    layout: &Layout,
-    publisher: &Publisher,
-    folder: &Path,
-) -> Result<Option<KeyEntries>, Fault> {
-    let Whose::Key(key) = folder::whose(layout, folder)? else {
-        tracing::warn!(path = %folder.display(), "skipped: not the folder of a key");
-        return Ok(None);
-    };
-    let entries = KeyFolder::of(layout, &key.file_name()).read(publisher.durable())?.entries;
-    Ok(Some(KeyEntries { key, entries }))
 }

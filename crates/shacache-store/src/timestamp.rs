@@ -33,10 +33,55 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 
+    /// The time so many microseconds after 1970-01-01T00:00:00Z; `None` when it cannot be spelled.
+    pub(crate) fn from_microseconds(microseconds: i64) -> Option<Self> {
+        (EARLIEST..=LATEST).contains(&microseconds).then_some(Self(microseconds))
+    }
+
     /// Microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub(crate) fn as_microseconds(self) -> i64 {
         self.0
+    }
+}
+
+/// A day, in UTC: the number of them since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Day(i64);
+
+impl Day {
+    pub(crate) fn today() -> Self {
+        Self::of_seconds(Timestamp::now().0.div_euclid(1_000_000))
+    }
+
+    /// The day of a time in seconds since 1970-01-01T00:00:00Z.
+    pub(crate) fn of_seconds(seconds: i64) -> Self {
+        Self(seconds.div_euclid(24 * 60 * 60))
+    }
+
+    pub(crate) fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+
+    /// How many whole days lie between this one and today; none for a day to come.
+    pub(crate) fn full_days_since(self) -> u64 {
+        u64::try_from(Self::today().0.saturating_sub(self.0).saturating_sub(1)).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Day {
+    /// `2026-11-25`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.saturating_mul(24 * 60 * 60);
+        // Days come from the clock or from file times; any other is shown as a number.
+        match jiff::Timestamp::from_second(seconds) {
+            Ok(time) => write!(f, "{}", Offset::UTC.to_datetime(time).date()),
+            Err(_) => write!(f, "day {}", self.0),
+        }
     }
 }
 
@@ -109,6 +154,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub(crate) struct TimestampError;
 
 const TEXT_LEN: usize = 23;
+/// 0000-01-01T00:00:00Z.
+const EARLIEST: i64 = -62_167_219_200_000_000;
 /// 9998-12-31T23:59:59.999999Z.
 const LATEST: i64 = 253_370_764_799_999_999;
 

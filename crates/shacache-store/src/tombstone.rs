@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::timestamp::Timestamp;
 
-/// Who deletes, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who deletes, or keeps something from being deleted, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Deletion {
     /// Who asked for it.
     pub who: String,
@@ -34,9 +35,8 @@ impl<'a> Tombstone<'a> {
         when: Timestamp,
         deletion: &'a Deletion,
     ) -> Self {
-        let path = hidden.strip_prefix(layout.archive()).unwrap_or(hidden);
         Self {
-            path: path.to_string_lossy().into_owned(),
+            path: layout.in_archive(hidden),
             when: when.to_string(),
             who: &deletion.who,
             why: &deletion.why,

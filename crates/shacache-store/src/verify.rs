@@ -6,7 +6,6 @@
 //! the step that progress is kept by: an interrupted run goes on at the first unit it had not
 //! finished, and the age of the oldest check is that of the unit checked longest ago.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -307,11 +306,6 @@ impl Verifier {
             }
         }
     }
-}
-
-/// The path as reports show it: relative to the data folder.
-fn shown(layout: &Layout, path: &Path) -> String {
-    path.strip_prefix(layout.data()).unwrap_or(path).display().to_string()
 }
 
 /// Work on what is on disk. A check has a thread of its own, so that it may block.

@@ -126,7 +126,7 @@ async fn index_one(blobs: &BlobStore, index: &Arc<Index>, digest: &Digest) {
 }
 
 async fn hash(blobs: &BlobStore, digest: &Digest) -> Result<Option<Change>, StoreError> {
-    let Some(blob) = blobs.get(digest).await? else {
+    let Some(blob) = blobs.look_up(digest).await? else {
         return Ok(None);
     };
     let size = blob.size();

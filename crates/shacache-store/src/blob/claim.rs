@@ -16,15 +16,15 @@ use crate::timestamp::Timestamp;
 use crate::unclaimed::{Changing, Held};
 
 impl BlobStore {
-    /// Moves the blob into the archive if it lies unclaimed; says whether it did. When this returns
-    /// the blob survives a power cut there.
+    /// Moves the blob into the archive if it lies unclaimed, or was collected; says whether it did.
+    /// When this returns the blob survives a power cut there.
     ///
     /// # Errors
-    /// When it cannot be moved; it stays unclaimed then.
+    /// When it cannot be moved; it stays where it was then.
     pub(crate) async fn claim(&self, digest: &Digest) -> Result<bool, StoreError> {
         let changing = self.0.unclaimed.changing(digest).await;
         match self.0.unclaimed.held(digest) {
-            None => Ok(false),
+            None => self.0.restore(&changing, digest).await,
             Some(held) => self.0.claim(changing, digest, held).await,
         }
     }

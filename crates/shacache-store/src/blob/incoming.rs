@@ -218,7 +218,7 @@ impl Incoming {
             return Ok(archived);
         }
         let changing = self.shared.unclaimed.changing(digest).await;
-        if BlobStore(Arc::clone(&self.shared)).get(digest).await?.is_some() {
+        if BlobStore(Arc::clone(&self.shared)).look_up(digest).await?.is_some() {
             return Ok(archived);
         }
         let path = self.shared.layout.unclaimed_blob(digest);

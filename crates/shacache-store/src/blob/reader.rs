@@ -119,7 +119,7 @@ impl BlobReader {
             },
         };
         let length = chunk.len();
-        if length != wanted.end - wanted.start || !self.passes(number, &chunk) {
+        if length != wanted.end - wanted.start || !self.passes(number, &chunk).await {
             return Err(self.damaged());
         }
         let from = (self.range.start - start) as usize;
@@ -137,7 +137,7 @@ impl BlobReader {
     }
 
     /// Checks the chunk at hand; the last one passes only if the whole does.
-    fn passes(&mut self, number: u64, chunk: &Chunk) -> bool {
+    async fn passes(&mut self, number: u64, chunk: &Chunk) -> bool {
         if !Defence::Checks.is_up() {
             return true;
         }
@@ -161,7 +161,7 @@ impl BlobReader {
                 let right = std::mem::take(hasher).finish() == blob.digest;
                 if right {
                     let sums = Arc::new(std::mem::take(summer).finish());
-                    blob.shared.know(&blob.digest, &sums);
+                    blob.shared.know_if_there(&blob.digest, &sums).await;
                     self.check = Check::Sums(sums);
                 }
                 right

@@ -106,7 +106,7 @@ impl Shared {
         match read.await {
             Ok(Ok(Some((found, sums)))) if found == *digest => {
                 let sums = Arc::new(sums);
-                self.know(digest, &sums);
+                self.know_if_there(digest, &sums).await;
                 Outcome::Whole(sums)
             }
             Ok(Ok(Some(_))) => {
@@ -166,7 +166,7 @@ impl BlobStore {
         };
         let index_was_wrong = listed.as_ref().is_some_and(|listed| *listed != sums);
         if listed.is_none_or(|listed| listed != sums) {
-            self.0.know(digest, &Arc::new(sums));
+            self.0.know_if_there(digest, &Arc::new(sums)).await;
         }
         Ok(Checked::Whole { size, index_was_wrong })
     }

@@ -54,6 +54,11 @@ impl KeyFolder {
         }
     }
 
+    /// The folder of the entries.
+    pub(crate) fn entries(&self) -> &Path {
+        &self.entries
+    }
+
     pub(crate) fn entry(&self, record: &RecordName) -> PathBuf {
         self.entries.join(record.file_name())
     }

@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::gate::Pass;
 use crate::index::Change;
 use crate::layout::RecordName;
+use crate::naming::Named;
 
 impl Directory {
     /// Publishes a file unless it is there; says whether it did. Once begun it goes to its end, also
@@ -40,15 +41,31 @@ impl Directory {
         let Some(key) = self.key_of(name, &text).await? else {
             // The file that says which long key this is has not come: nobody reads by that key yet
             // who would not see the file within two seconds.
+            let _named = self.name_blob(name, &text).await?;
             self.0.publisher.publish(text, path).await?;
             return Ok(true);
         };
-        let opened = self.open(pass, &key).await?;
+        let opened = self.open(&pass, &key).await?;
+        let _named = self.name_blob(name, &text).await?;
         let published = self.0.publisher.publish(text.clone(), path).await;
         opened.shard.written.fetch_add(1, Ordering::AcqRel);
         published?;
         self.tell_index(&key, name, &text, &opened).await?;
         Ok(true)
+    }
+
+    /// As for an entry that a client puts: the blob that it names may just be collected.
+    async fn name_blob(
+        &self,
+        name: &ArchiveFile,
+        text: &Bytes,
+    ) -> Result<Option<Named>, StoreError> {
+        let (Kind::Entry, Ok(entry)) = (name.kind(), SignedEntry::from_body(text)) else {
+            return Ok(None);
+        };
+        let named = self.0.blobs.name(entry.digest()).await;
+        self.0.blobs.claim(entry.digest()).await?;
+        Ok(Some(named))
     }
 
     async fn key_of(&self, name: &ArchiveFile, text: &Bytes) -> Result<Option<Key>, StoreError> {

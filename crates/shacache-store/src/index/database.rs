@@ -9,6 +9,7 @@ use shacache_core::digest::{AliasDigest, Digest};
 
 use super::{Change, Totals};
 use crate::blob::sums::Sums;
+use crate::timestamp::Day;
 
 /// An open connection.
 #[derive(Debug)]
@@ -90,16 +91,29 @@ impl Database {
         Ok((found != "ok").then_some(found))
     }
 
-    /// The text that [`Self::set_seal`] kept.
-    pub(crate) fn seal(&self) -> Result<Option<String>, rusqlite::Error> {
-        self.0.query_row("SELECT text FROM seal", [], |row| row.get(0)).optional()
+    /// What [`Self::set_seal`] kept.
+    pub(crate) fn seal(&self) -> Result<Option<(String, Day)>, rusqlite::Error> {
+        self.0
+            .query_row("SELECT text, uses_since FROM seal", [], |row| {
+                Ok((row.get(0)?, day_column(row, 1)?))
+            })
+            .optional()
     }
 
-    pub(crate) fn set_seal(&self, text: &str) -> Result<(), rusqlite::Error> {
+    pub(crate) fn set_seal(&self, text: &str, uses_since: Day) -> Result<(), rusqlite::Error> {
         let transaction = self.0.unchecked_transaction()?;
         transaction.execute("DELETE FROM seal", [])?;
-        transaction.execute("INSERT INTO seal VALUES (?1)", params![text])?;
+        transaction
+            .execute("INSERT INTO seal VALUES (?1, ?2)", params![text, uses_since.number()])?;
         transaction.commit()
+    }
+
+    /// The last day on which a blob was asked for.
+    pub(crate) fn last_use(&self, digest: &Digest) -> Result<Option<Day>, rusqlite::Error> {
+        self.0
+            .prepare_cached("SELECT day FROM used WHERE digest = ?1")?
+            .query_row(params![digest.as_bytes()], |row| day_column(row, 0))
+            .optional()
     }
 
     /// Keys with an entry that names this blob.
@@ -182,6 +196,15 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
         Change::NoBlob(digest) => connection
             .prepare_cached("DELETE FROM blob WHERE digest = ?1")?
             .execute(params![digest.as_bytes()])?,
+        Change::Used { digest, day } => connection
+            .prepare_cached(
+                "INSERT INTO used VALUES (?1, ?2)
+                 ON CONFLICT (digest) DO UPDATE SET day = max(day, excluded.day)",
+            )?
+            .execute(params![digest.as_bytes(), day.number()])?,
+        Change::Unused(digest) => connection
+            .prepare_cached("DELETE FROM used WHERE digest = ?1")?
+            .execute(params![digest.as_bytes()])?,
         Change::Entry { key, record, digest } => connection
             .prepare_cached(
                 "INSERT INTO entry (key, id, received, digest, walk)
@@ -225,6 +248,10 @@ fn digest_column(row: &rusqlite::Row<'_>) -> Result<Digest, rusqlite::Error> {
     row.get(0).map(Digest::from_bytes)
 }
 
+fn day_column(row: &rusqlite::Row<'_>, at: usize) -> Result<Day, rusqlite::Error> {
+    row.get(at).map(Day::from_number)
+}
+
 /// Every digest is greater than the empty string of bytes.
 fn lower_bound(after: Option<&Digest>) -> &[u8] {
     after.map_or(&[], |digest| digest.as_bytes().as_slice())
@@ -234,10 +261,11 @@ fn lower_bound(after: Option<&Digest>) -> &[u8] {
 /// file, a change to that file from elsewhere would end the process with SIGBUS.
 const ONE_PROCESS: &CStr = c"unix-excl";
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
-/// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last orderly stop.
+/// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last orderly
+/// stop; `uses_since` is the day since when no row of `used` got lost.
 const SCHEMA: &str = "
 BEGIN;
 CREATE TABLE blob (
@@ -261,7 +289,8 @@ CREATE TABLE entry (
   PRIMARY KEY (key, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_digest ON entry (digest);
-CREATE TABLE seal (text TEXT NOT NULL) STRICT;
+CREATE TABLE used (digest BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE seal (text TEXT NOT NULL, uses_since INTEGER NOT NULL) STRICT;
 CREATE TABLE walk (number INTEGER NOT NULL) STRICT;
 INSERT INTO walk VALUES (0);
 COMMIT;

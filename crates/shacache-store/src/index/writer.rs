@@ -16,6 +16,7 @@ use super::{Change, State, is_damage};
 use crate::error::{Chain, Fault, StoreError};
 use crate::scan;
 use crate::seal::Seal;
+use crate::timestamp::Day;
 
 /// What the thread is asked for, in order.
 #[derive(Debug)]
@@ -55,13 +56,14 @@ struct Current {
 }
 
 impl Writer {
-    /// Opens the file or makes it anew; says whether it was left with this seal.
+    /// Opens the file or makes it anew. If it was left with this seal, gives since when it has every
+    /// use of a blob.
     pub(crate) fn open(
         path: &Path,
         seal: Option<&Seal>,
         readers: Arc<Pool>,
         state: Arc<State>,
-    ) -> Result<(Self, bool), StoreError> {
+    ) -> Result<(Self, Option<Day>), StoreError> {
         if scan::status(path)?.is_some_and(|found| !found.is_file()) {
             let not_a_file = std::io::Error::other("it is not a file");
             return Err(Fault::new("open", path, not_a_file).into());
@@ -84,12 +86,13 @@ impl Writer {
             Err(error) => return Err(error.into()),
         };
         let file = identity(path)?;
-        let is_sealed = match seal {
-            Some(seal) if !is_new => database.seal()?.is_some_and(|text| text == seal.to_string()),
-            Some(_) | None => false,
+        let sealed = match seal {
+            Some(seal) if !is_new => database.seal()?.filter(|(text, _)| *text == seal.to_string()),
+            Some(_) | None => None,
         };
+        let uses_since = sealed.map(|(_, uses_since)| uses_since);
         let current = Some(Current { database, file });
-        Ok((Self { path: path.to_owned(), current, readers, state }, is_sealed))
+        Ok((Self { path: path.to_owned(), current, readers, state }, uses_since))
     }
 
     /// Works until told to close.
@@ -150,8 +153,9 @@ impl Writer {
     }
 
     fn close(self, seal: &Seal, reply: oneshot::Sender<bool>) {
+        let uses_since = self.state.uses_since();
         let is_whole = self.current.is_some_and(|current| {
-            let sealed = current.database.set_seal(&seal.to_string());
+            let sealed = current.database.set_seal(&seal.to_string(), uses_since);
             let checkpoint = sealed.and_then(|()| current.database.checkpoint());
             if let Err(error) = &checkpoint {
                 tracing::warn!(%error, "the index was not closed orderly");
@@ -166,14 +170,14 @@ impl Writer {
     /// it lacks is filled in later.
     fn change(&mut self, change: impl FnOnce(&mut Database) -> Result<(), rusqlite::Error>) {
         let Some(current) = &mut self.current else {
-            return self.state.lacks_things();
+            return self.state.lost_changes();
         };
         match change(&mut current.database) {
             Ok(()) => {}
             Err(error) if is_damage(&error) => self.replace(&error.to_string()),
             Err(error) => {
                 tracing::warn!(%error, "the index was not written");
-                self.state.lacks_things();
+                self.state.lost_changes();
             }
         }
     }
@@ -198,7 +202,7 @@ impl Writer {
             Ok(current) => self.current = Some(current),
             Err(error) => tracing::error!(error = %Chain(&error), "no index can be made"),
         }
-        self.state.lacks_things();
+        self.state.lost_changes();
     }
 }
 

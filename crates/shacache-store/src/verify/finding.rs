@@ -28,6 +28,8 @@ pub enum Code {
     EntryDamaged,
     /// A tombstone cannot be read.
     TombstoneDamaged,
+    /// Something among the holds is none, or one that cannot be read.
+    HoldDamaged,
     /// A folder or file has a name that belongs elsewhere.
     Misplaced,
     /// A link, a folder or the like stands where a file should.
@@ -62,6 +64,7 @@ impl Code {
             Self::BlobDamaged => "blob-damaged",
             Self::EntryDamaged => "entry-damaged",
             Self::TombstoneDamaged => "tombstone-damaged",
+            Self::HoldDamaged => "hold-damaged",
             Self::Misplaced => "misplaced",
             Self::NotAFile => "not-a-file",
             Self::Unreadable => "unreadable",
@@ -85,6 +88,7 @@ impl Code {
             Self::BlobDamaged
             | Self::EntryDamaged
             | Self::TombstoneDamaged
+            | Self::HoldDamaged
             | Self::Misplaced
             | Self::NotAFile
             | Self::Unreadable

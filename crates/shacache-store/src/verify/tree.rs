@@ -10,9 +10,10 @@ use shacache_core::digest::Digest;
 use shacache_core::key::KeyFileName;
 
 use super::finding::{Code, Finding};
-use super::{Course, Interruption, Report, reading, shown};
+use super::{Course, Interruption, Report, reading};
 use crate::blob::{BlobStore, Checked};
 use crate::error::{Chain, Fault, StoreError};
+use crate::hold;
 use crate::index::Index;
 use crate::layout::{FORMAT, Layout, RecordName, digest_of_path};
 use crate::publisher::Publisher;
@@ -73,7 +74,8 @@ impl Tree<'_> {
                         }
                     }
                 }
-                ("holds" | "audit", true) => {}
+                ("holds", true) => self.check_holds(&item, report),
+                ("audit", true) => {}
                 _ => self.stray(&item, report),
             }
         }
@@ -121,6 +123,19 @@ impl Tree<'_> {
         }
         report.units += 1;
         Ok(())
+    }
+
+    /// What cannot be read stays where it is: as long as it does, nothing is deleted.
+    fn check_holds(&self, folder: &Item, report: &mut Report) {
+        match reading(|| hold::unreadable(self.layout)) {
+            Ok(paths) => {
+                for path in paths {
+                    let detail = "nobody can tell what it holds, so nothing is deleted";
+                    report.add(self.finding(Code::HoldDamaged, &path, detail, None));
+                }
+            }
+            Err(error) => self.unreadable(&folder.path, &error, report),
+        }
     }
 
     fn check_fan_outs(&self, folder: &Item, report: &mut Report) -> Result<(), Interruption> {
@@ -318,9 +333,9 @@ impl Tree<'_> {
     fn finding(&self, code: Code, path: &Path, detail: &str, place: Option<PathBuf>) -> Finding {
         Finding {
             code,
-            path: shown(self.layout, path),
+            path: self.layout.shown(path),
             detail: detail.to_owned(),
-            quarantine: place.map(|place| shown(self.layout, &place)),
+            quarantine: place.map(|place| self.layout.shown(&place)),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::subject::{Between, Subject};
 
+mod administration;
 mod blobs;
 mod directory;
 
@@ -55,4 +56,11 @@ each_kind! {
     directory::a_removed_entry_is_hidden_until_it_is_put_again,
     directory::the_tag_changes_with_the_list,
     directory::a_full_key_takes_no_more,
+    administration::what_no_entry_names_is_collected_and_comes_back,
+    administration::a_removed_entry_needs_its_blob_no_more,
+    administration::an_entry_whose_blob_is_missing_is_collected,
+    administration::entries_expire_when_somebody_says_so,
+    administration::a_held_blob_outlives_every_deletion,
+    administration::a_held_orphan_is_not_collected,
+    administration::the_end_of_a_ban_brings_the_bytes_back,
 }

@@ -4,7 +4,6 @@ use std::fs;
 
 use shacache_core::digest::Digest;
 use shacache_core::entry::SignedEntry;
-use shacache_store::tombstone::Deletion;
 
 use crate::subject::{Between, Subject, key};
 
@@ -77,19 +76,21 @@ async fn a_tombstone_says_what_when_who_and_why() {
     let entry = crate::subject::entry(&Digest::of(b""), "gone");
     let id = *entry.id();
     subject.store().directory().append(&key, entry).await.expect("added");
-    let deletion = Deletion { who: "op".into(), why: "a \"reason\"".into() };
-    subject.store().directory().remove(&key, &id, &deletion).await.expect("removed");
+    let [hidden] = &names(&subject.key_path(&key))[..] else { panic!("one entry") };
+    assert!(subject.delete(&key, &id).await);
     let name = key.file_name();
     let folder = subject.data().join("archive/tombstones/entries");
     let folder = folder.join(name.fan_out()).join(name.name());
     let [file] = &names(&folder)[..] else { panic!("one tombstone") };
     let text = fs::read_to_string(folder.join(file)).expect("read");
     let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(read["who"], "op");
+    assert_eq!(read["who"], "operator");
     assert_eq!(read["why"], "a \"reason\"");
     assert_eq!(read["when"], file[..23]);
-    let [hidden] = &names(&subject.key_path(&key))[..] else { panic!("nothing is deleted") };
     assert_eq!(read["path"], format!("entries/{name}/{hidden}"));
+    let quarantine = subject.data().join("quarantine/collected/entries");
+    let moved = names(&quarantine.join(name.fan_out()).join(name.name()));
+    assert_eq!(moved, [hidden.as_str()], "nothing is deleted");
     subject.close().await;
 }
 

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use shacache_core::digest::Digest;
+use shacache_store::administration::Target;
 use shacache_store::error::{Chain, StoreError};
-use shacache_store::tombstone::Deletion;
 use shacache_store::verify::{Subset, VerifyOptions};
 use shacache_store::{Health, Reindexed, Store, StoreOptions, UnclaimedLimits};
 
-use crate::subject::{Between, Subject, entry, key, some_bytes};
+use crate::subject::{Between, Subject, entry, key, operator, some_bytes};
 
 #[tokio::test]
 async fn a_second_process_is_refused() {
@@ -360,11 +360,15 @@ async fn a_deletion_goes_to_its_end_when_nobody_waits_for_it() {
     let (key, id) = (key("k"), *entry.id());
     subject.store().directory().append(&key, entry).await.expect("added");
     index_complete(&subject, 1).await;
-    let deletion = Deletion { who: "operator".into(), why: "asked to".into() };
-    let banned = subject.store().blobs().ban(&digest, &deletion).now_or_never();
+    let administration = subject.store().administration();
+    let banned = administration.ban(&operator(), &digest, false).now_or_never();
     assert!(banned.is_none(), "a ban takes longer than an instant");
-    assert!(subject.store().directory().remove(&key, &id, &deletion).now_or_never().is_none());
-    // An orderly end waits for both.
+    // An orderly end waits for it.
+    subject.close().await;
+    subject.open();
+    let administration = subject.store().administration();
+    let target = Target::Entry { key: key.clone(), id };
+    assert!(administration.delete(&operator(), target, false).now_or_never().is_none());
     subject.close().await;
     subject.open();
     assert!(subject.listed(&key).await.is_none());

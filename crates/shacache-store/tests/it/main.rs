@@ -1,5 +1,7 @@
 //! Integration tests of the store, one module per matter.
 
+/// Deleting, collecting, holding, and the log of it.
+mod administration;
 /// What every kind of archive promises, run through each of them.
 mod contract;
 /// What a damaged or foreign file in the archive does.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use shacache_core::digest::{AliasDigest, Digest};
-use shacache_core::entry::SignedEntry;
+use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
+use shacache_store::administration::{Deletion, Target};
 use shacache_store::blob::{Resolved, Stored};
 use shacache_store::error::StoreError;
 use shacache_store::{Store, StoreOptions, UnclaimedLimits};
@@ -148,6 +149,19 @@ impl Subject {
         incoming.commit(None).await
     }
 
+    /// Bans a blob.
+    pub(crate) async fn ban(&self, digest: &Digest) {
+        let banned = self.store().administration().ban(&operator(), digest, false).await;
+        assert_eq!(banned.expect("banned").blobs, 1);
+    }
+
+    /// Deletes an entry; says whether it was there.
+    pub(crate) async fn delete(&self, key: &Key, id: &EntryId) -> bool {
+        let target = Target::Entry { key: key.clone(), id: *id };
+        let deleted = self.store().administration().delete(&operator(), target, false).await;
+        deleted.expect("deleted").entries == 1
+    }
+
     pub(crate) fn unclaimed_path(&self, digest: &Digest) -> PathBuf {
         self.data().join("unclaimed").join(digest.to_string())
     }
@@ -233,6 +247,10 @@ pub(crate) fn some_bytes(seed: u64, length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+pub(crate) fn operator() -> Deletion {
+    Deletion { who: "operator".into(), why: "a \"reason\"".into() }
 }
 
 pub(crate) fn key(text: &str) -> Key {

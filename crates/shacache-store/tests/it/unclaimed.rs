@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use shacache_core::digest::Digest;
 use shacache_store::error::StoreError;
-use shacache_store::tombstone::Deletion;
 use shacache_store::verify::{Code, Subset, VerifyOptions};
 use shacache_store::{UnclaimedLimits, UnclaimedTotals};
 
@@ -270,8 +269,7 @@ async fn a_ban_wins_over_a_claim() {
     let mut subject = Subject::new(Between::Nothing);
     let bytes = some_bytes(1, 1000);
     let digest = *subject.upload_unclaimed(&bytes, holder(1)).await.expect("stored").digest();
-    let deletion = Deletion { who: "operator".into(), why: "not ours to share".into() };
-    subject.store().blobs().ban(&digest, &deletion).await.expect("banned");
+    subject.ban(&digest).await;
     put(&subject, &digest).await.expect("entries may name what is banned");
     assert!(!is_served(&subject, &digest).await);
     assert!(!subject.blob_path(&digest).exists());

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use shacache_core::digest::Digest;
 use shacache_core::key::Key;
 use shacache_store::error::StoreError;
-use shacache_store::tombstone::Deletion;
 use shacache_store::verify::{Code, Report, Subset, VerifyOptions};
 
 use crate::subject::{Between, Subject, entry, key, some_bytes};
@@ -100,6 +99,27 @@ async fn every_kind_of_damage_is_found_quarantined_and_found_once() {
         assert_eq!(healed, Some(bytes), "{name}");
         subject.close().await;
     }
+}
+
+/// Whoever held something wants it kept, whatever became of the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_a_hold_stays_where_it_is() {
+    let mut subject = filled().await;
+    let archive = subject.data().join("archive");
+    let wrong = ["holds/case/0a.json", "holds/notes"];
+    for path in wrong {
+        write(&archive.join(path));
+    }
+    let before = files(&archive);
+    for _ in 0..2 {
+        let report = verify(&subject, &WHOLE).await;
+        let mut found: Vec<_> = report.findings.iter().map(|it| (it.code, &*it.path)).collect();
+        found.sort_unstable();
+        let expected = wrong.map(|path| (Code::HoldDamaged, format!("archive/{path}")));
+        assert_eq!(found, expected.each_ref().map(|(code, path)| (*code, &**path)));
+    }
+    assert_eq!(files(&archive), before);
+    subject.close().await;
 }
 
 /// A name, what is done to the archive, a blob's file and a key's folder, and what is found then.
@@ -235,10 +255,9 @@ fn codes(report: &Report) -> Vec<Code> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_out_on_purpose_is_not_lost() {
     let mut subject = filled().await;
-    let deletion = Deletion { who: "operator".into(), why: "asked to".into() };
     let (banned, damaged) = (some_bytes(3, 3000), some_bytes(4, 4000));
-    subject.store().blobs().ban(&Digest::of(&banned), &deletion).await.expect("banned");
-    remove(&subject.blob_path(&Digest::of(&banned)));
+    subject.ban(&Digest::of(&banned)).await;
+    assert!(!subject.blob_path(&Digest::of(&banned)).exists());
     edit(&subject.blob_path(&Digest::of(&damaged)), |bytes| bytes[9] ^= 1);
     assert_eq!(codes(&verify(&subject, &WHOLE).await)[..1], [Code::BlobDamaged]);
     let report = verify(&subject, &WHOLE).await;

@@ -60,6 +60,8 @@ verdicts! {
     Missing: NOT_FOUND, None, [Read];
     /// A weak digest stands for more than one blob.
     Ambiguous: CONFLICT, Some(Level::WARN), [Blob];
+    /// What is to be deleted has to stay.
+    Kept: CONFLICT, None, [];
     /// A condition of the request does not hold.
     ConditionFailed: PRECONDITION_FAILED, None, [Read];
     /// No such part exists.

@@ -5,7 +5,6 @@ use shacache_core::digest::{AliasDigest, AliasHasher, Digest};
 use shacache_store::UnclaimedTotals;
 use shacache_store::blob::Resolved;
 use shacache_store::error::StoreError;
-use shacache_store::tombstone::Deletion;
 
 use crate::subject::{Subject, entry, key, some_bytes};
 
@@ -234,8 +233,7 @@ pub(crate) async fn a_shared_digest_is_ambiguous(subject: &mut Subject) {
 pub(crate) async fn a_banned_blob_is_gone_and_stays_away(subject: &mut Subject) {
     let bytes = some_bytes(7, 100);
     let digest = *subject.upload(&bytes).await.expect("stored").digest();
-    let deletion = Deletion { who: "operator".into(), why: "not ours to share".into() };
-    subject.store().blobs().ban(&digest, &deletion).await.expect("banned");
+    subject.ban(&digest).await;
     subject.step().await;
     assert!(subject.download(&digest).await.expect("read").is_none());
     let refused = subject.upload(&bytes).await;

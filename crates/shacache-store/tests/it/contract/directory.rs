@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use shacache_core::digest::Digest;
 use shacache_core::entry::SignedEntry;
 use shacache_store::error::StoreError;
-use shacache_store::tombstone::Deletion;
 
 use crate::subject::{Subject, entry, key};
 
@@ -146,14 +145,13 @@ pub(crate) async fn a_removed_entry_is_hidden_until_it_is_put_again(subject: &mu
     let directory = subject.store().directory().clone();
     directory.append(&key, one.clone()).await.expect("added");
     directory.append(&key, other.clone()).await.expect("added");
-    let deletion = Deletion { who: "operator".into(), why: "a mistake".into() };
-    assert!(directory.remove(&key, one.id(), &deletion).await.expect("removed"));
     drop(directory);
+    assert!(subject.delete(&key, one.id()).await);
     subject.step().await;
     let listed = subject.listed(&key).await.expect("one is left");
     assert_eq!(listed, [(other.metadata_text().to_owned(), String::new())]);
+    assert!(!subject.delete(&key, one.id()).await);
     let directory = subject.store().directory().clone();
-    assert!(!directory.remove(&key, one.id(), &deletion).await.expect("asked"));
     assert!(directory.append(&key, one.clone()).await.expect("added").was_new);
     drop(directory);
     subject.step().await;
