@@ -119,6 +119,12 @@ impl SignedEntry {
 pub struct EntryId(Digest);
 
 impl EntryId {
+    /// The id with these raw bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Digest::LEN]) -> Self {
+        Self(Digest::from_bytes(bytes))
+    }
+
     fn of(metadata_text: &str, signature: &Signature) -> Self {
         let mut hasher = Hasher::new();
         hasher.update(metadata_text.as_bytes());

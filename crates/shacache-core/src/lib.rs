@@ -43,6 +43,7 @@ pub mod digest;
 pub mod entry;
 pub mod json;
 pub mod key;
+pub mod pattern;
 pub mod signature;
 pub mod trust;
 pub mod wire;

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, RwLockWriteGuard};
 
 pub use self::delete::Target;
 pub use self::garbage::Collecting;
+pub use self::search::{After, FoundEntry, ListedBlob, ListedKey, NoSuchPage, Page, Query};
 pub use crate::audit::Removal;
 use crate::audit::{Action, Run};
 use crate::blob::BlobStore;
@@ -19,6 +20,7 @@ use crate::error::StoreError;
 use crate::gate::Pass;
 use crate::hold::{self, Holds};
 pub use crate::hold::{Held, Hold, HoldName, HoldNameError};
+use crate::index::Index;
 use crate::layout::Layout;
 use crate::publisher::Publisher;
 pub use crate::tombstone::Deletion;
@@ -27,6 +29,7 @@ mod ban;
 mod delete;
 mod entries;
 mod garbage;
+mod search;
 
 /// Changes that operators make. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ struct Shared {
     publisher: Arc<Publisher>,
     blobs: BlobStore,
     directory: Directory,
+    index: Arc<Index>,
     holds: Holds,
     /// One deletion at a time.
     turn: Arc<Mutex<()>>,
@@ -97,10 +101,11 @@ impl Administration {
         publisher: Arc<Publisher>,
         blobs: BlobStore,
         directory: Directory,
+        index: Arc<Index>,
     ) -> Self {
         let holds = Holds::new(layout.clone());
         let turn = Arc::default();
-        Self(Arc::new(Shared { layout, publisher, blobs, directory, holds, turn }))
+        Self(Arc::new(Shared { layout, publisher, blobs, directory, index, holds, turn }))
     }
 
     /// Moves to quarantine what nothing needs any more, as the options say. Once begun it goes to

@@ -260,8 +260,8 @@ impl Directory {
             tokio::time::sleep(LATE).await;
             self.0.blobs.claim(entry.digest()).await?;
         }
-        let change = Change::Entry { key: key.clone(), record, digest: *entry.digest() };
-        self.0.index.record(change);
+        let (digest, metadata) = (*entry.digest(), entry.metadata_text().into());
+        self.0.index.record(Change::Entry { key: key.clone(), record, digest, metadata });
         Ok(Appended { was_new: there.is_none() })
     }
 

@@ -51,13 +51,29 @@ pub(crate) enum Change {
     /// When a blob was asked for does not matter any more.
     Unused(Digest),
     /// An entry is there.
-    Entry { key: Key, record: RecordName, digest: Digest },
+    Entry { key: Key, record: RecordName, digest: Digest, metadata: Box<str> },
     /// An entry is no longer listed.
     NoEntry { key: Key, record: RecordName },
     /// Every entry that is there follows…
     EntriesBegin,
     /// …and has followed: those listed before and not since are gone.
     EntriesEnd,
+}
+
+/// Where an entry stands among all of them: in the order in which they were received.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) record: RecordName,
+    pub(crate) key: String,
+}
+
+/// An entry, as far as the index has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedEntry {
+    pub(crate) at: Position,
+    pub(crate) digest: Digest,
+    /// The metadata, exactly as it was put.
+    pub(crate) metadata: String,
 }
 
 /// Numbers of what the index lists.
@@ -198,6 +214,41 @@ impl Index {
         after: Option<Digest>,
     ) -> Result<Vec<(Digest, u64)>, StoreError> {
         self.read(move |database| database.blobs(after)).await
+    }
+
+    /// Some entries after `after`, in the order of their positions; of one blob or one key, if so
+    /// wanted.
+    pub(crate) async fn entries(
+        &self,
+        after: Option<Position>,
+        digest: Option<Digest>,
+        key: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<ListedEntry>, StoreError> {
+        self.read(move |database| {
+            database.entries(after.as_ref(), digest.as_ref(), key.as_deref(), limit)
+        })
+        .await
+    }
+
+    /// Some keys after `after`, in their order, each with the number of its entries and the time of
+    /// the newest in microseconds.
+    pub(crate) async fn listed_keys(
+        &self,
+        after: String,
+        limit: usize,
+    ) -> Result<Vec<(String, u64, i64)>, StoreError> {
+        self.read(move |database| database.listed_keys(&after, limit)).await
+    }
+
+    /// Some blobs after `after`, in digest order, each with its size and the number of entries that
+    /// name it.
+    pub(crate) async fn listed_blobs(
+        &self,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<(Digest, u64, u64)>, StoreError> {
+        self.read(move |database| database.listed_blobs(after.as_ref(), limit)).await
     }
 
     /// Counts what is listed.

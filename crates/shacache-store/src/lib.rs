@@ -196,6 +196,7 @@ impl Store {
             Arc::clone(&publisher),
             blobs.clone(),
             directory.clone(),
+            Arc::clone(&index),
         );
         let reindexer = Reindexer {
             layout,

@@ -157,8 +157,8 @@ impl Reindexer {
         };
         for (record, entry) in entries {
             found.entries += 1;
-            let digest = *entry.digest();
-            self.index.record(Change::Entry { key: key.clone(), record, digest });
+            let (digest, metadata) = (*entry.digest(), entry.metadata_text().into());
+            self.index.record(Change::Entry { key: key.clone(), record, digest, metadata });
         }
         Ok(())
     }

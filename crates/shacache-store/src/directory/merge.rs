@@ -99,8 +99,9 @@ impl Directory {
                     self.0.index.record(Change::NoEntry { key: key.clone(), record });
                 }
                 (Listed::Yes(record), Ok(entry)) => {
-                    let digest = *entry.digest();
-                    self.0.index.record(Change::Entry { key: key.clone(), record, digest });
+                    let (digest, metadata) = (*entry.digest(), entry.metadata_text().into());
+                    let key = key.clone();
+                    self.0.index.record(Change::Entry { key, record, digest, metadata });
                 }
                 (Listed::Yes(_), Err(_)) => {}
             }

@@ -11,6 +11,8 @@ use super::{Change, Totals};
 use crate::blob::sums::Sums;
 use crate::timestamp::Day;
 
+mod listing;
+
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Database(Connection);
@@ -205,10 +207,10 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
         Change::Unused(digest) => connection
             .prepare_cached("DELETE FROM used WHERE digest = ?1")?
             .execute(params![digest.as_bytes()])?,
-        Change::Entry { key, record, digest } => connection
+        Change::Entry { key, record, digest, metadata } => connection
             .prepare_cached(
-                "INSERT INTO entry (key, id, received, digest, walk)
-                 VALUES (?1, ?2, ?3, ?4, (SELECT number FROM walk))
+                "INSERT INTO entry (key, id, received, digest, metadata, walk)
+                 VALUES (?1, ?2, ?3, ?4, ?5, (SELECT number FROM walk))
                  ON CONFLICT (key, id)
                  DO UPDATE SET received = excluded.received, walk = excluded.walk",
             )?
@@ -216,7 +218,8 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
                 key.as_str(),
                 record.id.as_bytes(),
                 record.time.as_microseconds(),
-                digest.as_bytes()
+                digest.as_bytes(),
+                metadata
             ])?,
         Change::NoEntry { key, record } => connection
             .prepare_cached("DELETE FROM entry WHERE key = ?1 AND id = ?2")?
@@ -261,7 +264,7 @@ fn lower_bound(after: Option<&Digest>) -> &[u8] {
 /// file, a change to that file from elsewhere would end the process with SIGBUS.
 const ONE_PROCESS: &CStr = c"unix-excl";
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
 /// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last orderly
@@ -285,10 +288,12 @@ CREATE TABLE entry (
   id BLOB NOT NULL,
   received INTEGER NOT NULL,
   digest BLOB NOT NULL,
+  metadata TEXT NOT NULL,
   walk INTEGER NOT NULL,
   PRIMARY KEY (key, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_digest ON entry (digest);
+CREATE INDEX entry_received ON entry (received, id, key);
 CREATE TABLE used (digest BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE seal (text TEXT NOT NULL, uses_since INTEGER NOT NULL) STRICT;
 CREATE TABLE walk (number INTEGER NOT NULL) STRICT;

@@ -7,6 +7,7 @@ use super::subject::{Between, Subject};
 mod administration;
 mod blobs;
 mod directory;
+mod listing;
 
 /// Runs every case of the contract on every kind of store.
 macro_rules! each_kind {
@@ -63,4 +64,6 @@ each_kind! {
     administration::a_held_blob_outlives_every_deletion,
     administration::a_held_orphan_is_not_collected,
     administration::the_end_of_a_ban_brings_the_bytes_back,
+    listing::entries_are_found_by_what_they_say,
+    listing::pages_have_everything_once,
 }
