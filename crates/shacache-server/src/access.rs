@@ -24,7 +24,7 @@ pub use self::certificates::AuthoritiesError;
 pub use self::identity::IdentitySetting;
 pub use self::name::{Name, NameError};
 pub use self::policy::{DownloadPolicy, UploadPolicy, UploadSetting};
-pub use self::rights::{KeyPattern, KeyPatternError, Rights, Role, UnknownRole};
+pub use self::rights::{KeyPattern, Rights, Role, UnknownRole};
 pub use self::tokens::{Added, Listed, NewToken, Tokens, TokensError};
 
 pub(crate) use self::credential::{Credential, CredentialError, TOKEN_PARAMETER, without_tokens};
@@ -56,6 +56,9 @@ pub(crate) enum Right {
     Put,
     /// To see what operators see.
     Operate,
+    /// To change what is kept. Nobody may because of where they are: a proxy on this machine speaks
+    /// for everybody.
+    Administer,
 }
 
 /// Everything that decides who may do what on one server.
@@ -205,7 +208,7 @@ impl Access {
                 DownloadPolicy::Credentials => self.require(Role::Read, sender).await,
             },
             Right::Operate if is_local(sender.peer) => open(),
-            Right::Operate => self.require(Role::Admin, sender).await,
+            Right::Operate | Right::Administer => self.require(Role::Admin, sender).await,
             Right::Upload => match upload {
                 UploadPolicy::ReadOnly => Err(Refusal::ReadOnly),
                 UploadPolicy::Open => open(),

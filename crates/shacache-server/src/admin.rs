@@ -25,10 +25,12 @@ use shacache_store::{Health, Reindexed, Store};
 use tokio::net::UnixListener;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use self::command::Request;
 use self::token::TokenCommand;
 use crate::app::App;
 
 pub mod client;
+pub mod command;
 pub mod token;
 
 /// The socket of a data folder's server. Dropping it removes the file.
@@ -66,6 +68,7 @@ impl AdminSocket {
             .route(VERIFY, post(verify))
             .route(HEALTH, get(health))
             .route(TOKEN, post(token))
+            .route(ADMINISTRATION, post(administration))
             .with_state(app);
         let mut connections = JoinSet::new();
         loop {
@@ -145,6 +148,13 @@ async fn token(State(app): State<App>, command: Bytes) -> Result<Vec<u8>, Failed
     Ok(serde_json::to_vec(&done.await??)?)
 }
 
+/// Done to the end whether the client waits for it or not.
+async fn administration(State(app): State<App>, request: Bytes) -> Result<Vec<u8>, Failed> {
+    let Request { who, command } = serde_json::from_slice(&request)?;
+    let answer = command.run(app.store().administration(), &who).await?;
+    Ok(serde_json::to_vec(&answer)?)
+}
+
 /// What a command answers when it cannot do its work.
 struct Failed(Box<dyn Error + Send + Sync>);
 
@@ -197,4 +207,5 @@ const REINDEX: &str = "/reindex";
 const VERIFY: &str = "/verify";
 const HEALTH: &str = "/health";
 const TOKEN: &str = "/token";
+const ADMINISTRATION: &str = "/administration";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

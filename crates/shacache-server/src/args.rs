@@ -11,8 +11,13 @@ use shacache_server::config::Overrides;
 use shacache_server::listen::Address;
 use shacache_store::verify::{Subset, VerifyOptions};
 
+pub(crate) use self::administration::Common;
+use self::administration::{
+    BanArgs, DeleteArgs, GcArgs, HoldArgs, ListArgs, SearchArgs, UnbanArgs,
+};
 pub(crate) use self::moving::Export;
 
+mod administration;
 mod moving;
 
 /// The ShaCache and ShaDir server.
@@ -39,6 +44,26 @@ pub(crate) enum Command {
     /// Copy the archive, each file checked, also while a server runs. What was uploaded before is in
     /// the copy, and so is every blob that an entry in the copy names.
     Export(Export),
+    /// List entries by what they say, oldest first, also while a server runs.
+    Search(SearchArgs),
+    /// List the keys that have entries, also while a server runs.
+    Keys(ListArgs),
+    /// List the blobs, also while a server runs.
+    Blobs(ListArgs),
+    /// Delete entries, also while a server runs. They move to quarantine/ in the data folder. What is
+    /// held stays.
+    Delete(DeleteArgs),
+    /// Ban a blob, also while a server runs: it is neither served nor taken from now on. Its bytes
+    /// move to quarantine/ in the data folder. What is held cannot be banned.
+    Ban(BanArgs),
+    /// End a ban, and bring the bytes back if quarantine/ has them.
+    Unban(UnbanArgs),
+    /// Collect blobs that no entry names and entries whose blob is missing, also while a server runs.
+    /// They move to quarantine/ in the data folder. What is held stays.
+    Gc(GcArgs),
+    /// Hold what must not be deleted, also while a server runs.
+    #[command(subcommand)]
+    Hold(HoldArgs),
     /// Ask the running server whether it takes writes: exit code 0 if so, 1 if not or if none runs.
     Health(Settings),
     /// Print a completion script for a shell.

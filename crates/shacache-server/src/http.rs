@@ -22,6 +22,7 @@ use crate::access_log::{Report, Watched};
 use crate::app::App;
 use crate::mount::{HostName, MountPath};
 
+mod administration;
 mod blob;
 mod browser;
 mod call;

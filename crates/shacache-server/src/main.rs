@@ -5,11 +5,13 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use shacache_server::admin;
 use shacache_server::config::{self, Overrides};
 use shacache_store::error::Chain;
 
 use self::args::{Command, CommandLine};
 
+mod administration;
 mod args;
 mod descriptors;
 mod export;
@@ -35,6 +37,14 @@ fn main() -> ExitCode {
             verify::run(&overrides, options, json)
         }
         Command::Export(command) => export::run(command),
+        Command::Search(args) => args.command().map_err(Into::into).and_then(administration::run),
+        Command::Keys(args) => administration::run(args.command(admin::command::Command::Keys)),
+        Command::Blobs(args) => administration::run(args.command(admin::command::Command::Blobs)),
+        Command::Delete(args) => args.command().map_err(Into::into).and_then(administration::run),
+        Command::Ban(args) => administration::run(args.into()),
+        Command::Unban(args) => administration::run(args.into()),
+        Command::Gc(args) => administration::run(args.into()),
+        Command::Hold(args) => administration::run(args.into()),
         Command::Health(settings) => health::run(&settings.into()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),

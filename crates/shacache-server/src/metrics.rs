@@ -145,6 +145,8 @@ pub(crate) enum Route {
     Key,
     /// Health, metrics, version.
     Operations,
+    /// What operators ask for.
+    Administration,
     /// No path of ours.
     None,
 }
@@ -156,6 +158,7 @@ impl EncodeLabelValue for Route {
             Self::Blob => "blob",
             Self::Key => "key",
             Self::Operations => "operations",
+            Self::Administration => "administration",
             Self::None => "none",
         };
         EncodeLabelValue::encode(&name, encoder)

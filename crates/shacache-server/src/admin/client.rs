@@ -13,8 +13,9 @@ use hyper_util::rt::TokioIo;
 use shacache_store::verify::{Report, VerifyOptions};
 use tokio::net::UnixStream;
 
+use super::command::{Answer, Request as CommandRequest};
 use super::token::{TokenAnswer, TokenCommand};
-use super::{HEALTH, REINDEX, SOCKET, ShortPath, TOKEN, VERIFY};
+use super::{ADMINISTRATION, HEALTH, REINDEX, SOCKET, ShortPath, TOKEN, VERIFY};
 
 /// Has the server of `data` make its index anew; gives what it says to that.
 ///
@@ -51,6 +52,16 @@ pub async fn health(data: &Path) -> Result<String, AskError> {
 pub async fn token(data: &Path, command: &TokenCommand) -> Result<TokenAnswer, AskError> {
     let command = serde_json::to_vec(command).map_err(AskError::Unreadable)?;
     let answer = ask(data, Method::POST, TOKEN, Body::from(command)).await?;
+    serde_json::from_slice(&answer).map_err(AskError::Unreadable)
+}
+
+/// Has the server of `data` do what an operator asks for.
+///
+/// # Errors
+/// When no server answers, or it could not do it.
+pub async fn administration(data: &Path, request: &CommandRequest) -> Result<Answer, AskError> {
+    let request = serde_json::to_vec(request).map_err(AskError::Unreadable)?;
+    let answer = ask(data, Method::POST, ADMINISTRATION, Body::from(request)).await?;
     serde_json::from_slice(&answer).map_err(AskError::Unreadable)
 }
 

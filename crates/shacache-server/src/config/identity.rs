@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use shacache_core::digest::DigestError;
+use shacache_core::pattern::PatternError;
 
 use super::SettingError;
 use super::raw::RawIdentity;
-use crate::access::{IdentitySetting, KeyPatternError, NameError, Rights};
+use crate::access::{IdentitySetting, NameError, Rights};
 
 /// All of them, no two alike.
 pub(super) fn settings(raw: &[RawIdentity]) -> Result<Vec<IdentitySetting>, SettingError> {
@@ -57,7 +58,7 @@ pub enum IdentityError {
     Name(#[from] NameError),
     /// A pattern of its keys is none.
     #[error("keys")]
-    Keys(#[from] KeyPatternError),
+    Keys(#[from] PatternError),
     /// A fingerprint is none.
     #[error("certificates")]
     Certificates(#[from] DigestError),

@@ -10,7 +10,7 @@ use http::header::CACHE_CONTROL;
 
 use super::error::Failure;
 use super::target;
-use crate::access::{Credential, Right, Sender, Terms, UploadPolicy, without_tokens};
+use crate::access::{Credential, Name, Right, Sender, Terms, UploadPolicy, without_tokens};
 use crate::access_log::Noted;
 use crate::app::App;
 use crate::listen::Peer;
@@ -38,6 +38,7 @@ impl Mount {
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     mount: Mount,
+    name: Option<Name>,
     terms: Terms,
     holder: Option<IpAddr>,
 }
@@ -59,16 +60,19 @@ impl Call {
         }
         let key = match right {
             Right::Put => Some(target::key(request.uri(), &mount.path)?),
-            Right::Nothing | Right::Read | Right::Upload | Right::Operate => None,
+            Right::Nothing | Right::Read | Right::Upload | Right::Operate | Right::Administer => {
+                None
+            }
         };
         let sender = Sender { peer: request.extensions().get::<Peer>(), credential: &credential };
         let access = mount.app.access();
         let grant = access.decide(mount.upload, right, key.as_ref(), sender).await?;
-        if let (Some(name), Some(noted)) = (grant.name, request.extensions().get::<Noted>()) {
+        if let (Some(name), Some(noted)) = (grant.name.clone(), request.extensions().get::<Noted>())
+        {
             noted.name(name);
         }
         let holder = mount.app.holder(sender.peer.and_then(Peer::ip));
-        Ok(Self { terms: grant.terms, holder, mount })
+        Ok(Self { name: grant.name, terms: grant.terms, holder, mount })
     }
 
     pub(crate) fn app(&self) -> &App {
@@ -78,6 +82,11 @@ impl Call {
     /// The path that the service was called at.
     pub(crate) fn path(&self) -> &MountPath {
         &self.mount.path
+    }
+
+    /// Whom the right was granted to; `None` where it does not matter.
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
     }
 
     /// On which terms what is uploaded is taken.

@@ -27,6 +27,7 @@ use super::range::RangeError;
 use super::write::WriteError;
 use crate::access::Refusal;
 use crate::access_log::Exchange;
+use crate::admin::command::{CommandError, Malformed};
 use crate::metrics::Metrics;
 use crate::signers::Refused;
 
@@ -61,6 +62,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Entry(#[from] EntryError),
     #[error(transparent)]
+    Command(#[from] Malformed),
+    #[error(transparent)]
     NotTaken(#[from] Refused),
     #[error(transparent)]
     Condition(#[from] ConditionError),
@@ -74,6 +77,15 @@ pub(crate) enum Failure {
     Store(#[from] StoreError),
     #[error("panic: {0}")]
     Panic(String),
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Malformed(error) => Self::Command(error),
+            CommandError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl Failure {
@@ -97,6 +109,7 @@ impl Failure {
             | Self::KeyWithQuery
             | Self::Narrowing(_)
             | Self::Entry(_)
+            | Self::Command(_)
             | Self::Condition(ConditionError::Malformed(_)) => Verdict::Malformed,
             Self::NotTaken(_) => Verdict::Forbidden,
             Self::Condition(ConditionError::Failed) => Verdict::ConditionFailed,

@@ -23,6 +23,8 @@ use crate::listen;
 use crate::metrics::Metrics;
 use crate::mount::Mounts;
 
+mod administration;
+
 /// The document for a server with these routes at these mounts.
 pub(crate) fn document(table: &[Resource], mounts: &Mounts) -> Value {
     let mut paths = Map::new();
@@ -112,7 +114,7 @@ fn describe(
         "parameters": parameters(resource, method, path),
         "responses": responses,
     });
-    if let Some(body) = request_body(resource, method) {
+    if let Some(body) = request_body(resource, operation, method) {
         described["requestBody"] = body;
     }
     if let Some(security) = security(operation.right) {
@@ -128,10 +130,12 @@ fn security(right: Right) -> Option<Value> {
         Right::Read => Role::Read,
         Right::Upload => Role::Upload,
         Right::Put => Role::Put,
-        Right::Operate => Role::Admin,
+        Right::Operate | Right::Administer => Role::Admin,
     };
     let schemes = SCHEMES.map(|scheme| json!({ scheme: [role.to_string()] }));
-    Some([json!({})].into_iter().chain(schemes).collect())
+    // No policy lets anybody change what is kept.
+    let nobody = (right != Right::Administer).then(|| json!({}));
+    Some(nobody.into_iter().chain(schemes).collect())
 }
 
 fn security_schemes() -> Value {
@@ -173,6 +177,7 @@ fn statuses_of(resource: &Resource, operation: &Operation, method: &Method) -> V
         Stage::Read => operation.right == Right::Read,
         Stage::Blob => operation.right == Right::Read && resource.place == Place::Shacache,
         Stage::Part => resource.place == Place::Shacache && *method == Method::GET,
+        Stage::Administer => operation.right == Right::Administer,
         Stage::Write => matches!(*method, Method::POST | Method::PUT),
     };
     let failed = Verdict::ALL.iter().filter(|verdict| verdict.stages().iter().any(passes));
@@ -215,7 +220,7 @@ fn parameter(name: &str, place: &str, schema: &str) -> Value {
     json!({ "name": name, "in": place, "required": place == "path", "schema": schema })
 }
 
-fn request_body(resource: &Resource, method: &Method) -> Option<Value> {
+fn request_body(resource: &Resource, operation: &Operation, method: &Method) -> Option<Value> {
     if !matches!(*method, Method::POST | Method::PUT) {
         return None;
     }
@@ -225,7 +230,7 @@ fn request_body(resource: &Resource, method: &Method) -> Option<Value> {
             (false, BLOB_MEDIA_TYPE, json!({ "type": "string", "format": "binary" }))
         }
         Place::Shadir => (true, ENTRY_MEDIA_TYPE, reference("Entry")),
-        Place::Server => return None,
+        Place::Server => (true, ENTRY_MEDIA_TYPE, administration::body(operation.name)?),
     };
     Some(json!({ "required": required, "content": { media_type: { "schema": schema } } }))
 }
@@ -277,7 +282,10 @@ fn answer(operation: &str, status: u16) -> (Value, Value) {
         }
         ("getSignersPem", _) => (json!({ PEM_MEDIA_TYPE: {} }), json!({})),
         ("getSignersOption", _) => (text(json!({ "type": "string" })), json!({})),
-        _ => (json!({ "*/*": {} }), json!({})),
+        (operation, _) => match administration::answer(operation) {
+            Some(schema) => (json!({ ENTRY_MEDIA_TYPE: { "schema": schema } }), json!({})),
+            None => (json!({ "*/*": {} }), json!({})),
+        },
     }
 }
 

@@ -17,7 +17,7 @@ use tower::util::MapRequestLayer;
 
 use super::call::{Call, Mount, keep_private};
 use super::error::Failure;
-use super::{blob, directory, ops, signers};
+use super::{administration, blob, directory, ops, signers};
 use crate::access::Right;
 use crate::access_log::Noted;
 use crate::metrics::Route;
@@ -94,6 +94,9 @@ pub(crate) fn table() -> Vec<Resource> {
             signers::slapos,
         ),
     ]
+    .into_iter()
+    .chain(administration::resources())
+    .collect()
 }
 
 /// Which part of the server has a resource.
@@ -134,11 +137,11 @@ pub(crate) struct Operation {
 }
 
 impl Resource {
-    fn new(place: Place, paths: &'static [&'static str], label: Route) -> Self {
+    pub(super) fn new(place: Place, paths: &'static [&'static str], label: Route) -> Self {
         Self { place, paths, label, operations: Vec::new() }
     }
 
-    fn get<H: Handler<T, Call>, T: 'static>(
+    pub(super) fn get<H: Handler<T, Call>, T: 'static>(
         self,
         right: Right,
         name: &'static str,
@@ -150,7 +153,7 @@ impl Resource {
         self.with(Operation { method: Method::GET, right, name, summary, statuses, handler })
     }
 
-    fn post<H: Handler<T, Call>, T: 'static>(
+    pub(super) fn post<H: Handler<T, Call>, T: 'static>(
         self,
         right: Right,
         name: &'static str,

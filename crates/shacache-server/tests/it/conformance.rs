@@ -34,6 +34,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    administration
     aliases
     blob_download
     blob_upload
@@ -60,19 +61,28 @@ fn run(name: &str) {
     let text =
         fs::read_to_string(Path::new(FOLDER).join(format!("{name}.http"))).expect("a script");
     let unique = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
-    let read = |host: &str| Script::read(&text, host, &unique.to_string());
+    let read = |host: &str, operator: &str| {
+        Script::read(&text, [("host", host), ("unique", &unique.to_string()), (OPERATOR, operator)])
+    };
+    let wants_operator = text.contains(&format!("{{{{{OPERATOR}}}}}"));
     match env::var("SHACACHE_CONFORMANCE_URL") {
         Err(_) => {
-            let server = Running::start(&read("").settings);
-            let script = read(&server.address().to_string());
+            let settings = read("", "").settings;
+            let (server, operator) = if wants_operator {
+                Running::start_with_operator(&settings)
+            } else {
+                (Running::start(&settings), String::new())
+            };
+            let script = read(&server.address().to_string(), &operator);
             let described = Described::by(server.address(), &script.settings);
             perform(&name, server.address(), script, Some(&described));
         }
         Ok(url) => {
             let host = url.strip_prefix("http://").expect("http://HOST:PORT");
             let host = host.trim_end_matches('/');
-            let script = read(host);
-            if script.settings.is_empty() {
+            let operator = env::var("SHACACHE_CONFORMANCE_OPERATOR");
+            let script = read(host, operator.as_deref().unwrap_or_default());
+            if script.settings.is_empty() && (operator.is_ok() || !wants_operator) {
                 let address = host.to_socket_addrs().expect("HOST:PORT").next();
                 perform(&name, address.expect("an address"), script, None);
             }
@@ -149,4 +159,6 @@ fn unmet(expected: &Expected, answer: &Answer) -> Option<String> {
 /// Between two tries of what the server does in the background.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The name that scripts have for the token of an operator.
+const OPERATOR: &str = "operator";
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance");

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod administration;
 mod config;
 mod conformance;
 mod damage;

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fs, thread};
 
+use shacache_server::access::{KeyPattern, NewToken, Role};
 use shacache_server::app::App;
 use shacache_server::config::{self, Overrides};
 use shacache_server::listen::{Address, Drain, Listener};
@@ -26,6 +27,29 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a server with the settings of a TOML text; it chooses `listen` and `data` itself.
     pub(crate) fn start(settings: &str) -> Self {
+        Self::start_with(settings, |_| {}).0
+    }
+
+    /// As above; gives a token of an operator, too.
+    pub(crate) fn start_with_operator(settings: &str) -> (Self, String) {
+        Self::start_with(settings, |app| {
+            let operator = NewToken {
+                name: "operator".to_owned(),
+                roles: vec![Role::Admin],
+                keys: vec![KeyPattern::all()],
+                expires_in_days: None,
+                in_query: false,
+                password: None,
+            };
+            let added = app.access().tokens().add(operator).expect("the folder can be written");
+            added.token.expect("a token was asked for")
+        })
+    }
+
+    fn start_with<T: Send + 'static>(
+        settings: &str,
+        prepare: impl FnOnce(&App) -> T + Send + 'static,
+    ) -> (Self, T) {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("server.toml");
         fs::write(&file, settings).expect("a file in it");
@@ -41,7 +65,9 @@ impl Running {
             Runtime::new().expect("a runtime").block_on(async move {
                 let app = App::open(&config).expect("an empty folder opens");
                 let listener = Listener::bind(&config.listen()[0]).expect("a free port");
-                bound.send(listener.local_addr().clone()).expect("the test waits");
+                let prepared = prepare(&app);
+                let address = listener.local_addr().clone();
+                bound.send((address, prepared)).expect("the test waits");
                 let stopped = async {
                     let _dropped = stopped.await;
                 };
@@ -50,10 +76,10 @@ impl Running {
                 app.store().close().await.expect("the folder can be written");
             });
         });
-        let Ok(Address::Tcp(address)) = binding.recv_timeout(PATIENCE) else {
+        let Ok((Address::Tcp(address), prepared)) = binding.recv_timeout(PATIENCE) else {
             panic!("the server did not start")
         };
-        Self { address, folder, stop: Some(stop), thread: Some(thread) }
+        (Self { address, folder, stop: Some(stop), thread: Some(thread) }, prepared)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -20,6 +20,8 @@ pub(crate) enum Stage {
     Part,
     /// A body is taken and stored.
     Write,
+    /// What is kept is listed or changed.
+    Administer,
 }
 
 macro_rules! verdicts {
@@ -61,7 +63,7 @@ verdicts! {
     /// A weak digest stands for more than one blob.
     Ambiguous: CONFLICT, Some(Level::WARN), [Blob];
     /// What is to be deleted has to stay.
-    Kept: CONFLICT, None, [];
+    Kept: CONFLICT, None, [Administer];
     /// A condition of the request does not hold.
     ConditionFailed: PRECONDITION_FAILED, None, [Read];
     /// No such part exists.
@@ -81,9 +83,9 @@ verdicts! {
     /// The disk is full.
     Full: INSUFFICIENT_STORAGE, Some(Level::WARN), [Write];
     /// Not now. Why was logged once, or is no failure.
-    Unavailable: SERVICE_UNAVAILABLE, None, [Asked, Read, Write];
+    Unavailable: SERVICE_UNAVAILABLE, None, [Asked, Read, Write, Administer];
     /// What failed may work on the next try: a full table of files, a failing disk.
-    Failing: SERVICE_UNAVAILABLE, Some(Level::ERROR), [Read, Write];
+    Failing: SERVICE_UNAVAILABLE, Some(Level::ERROR), [Read, Write, Administer];
     /// Something is wrong with the server itself.
     Broken: INTERNAL_SERVER_ERROR, Some(Level::ERROR), [Any];
 }

@@ -38,12 +38,11 @@ pub(super) enum Expected {
 }
 
 impl Script {
-    /// Reads a script. `host` is what requests name as their host.
+    /// Reads a script with these names, among them `host`, what requests name as their host.
     ///
     /// # Panics
     /// On a mistake in the script, with its line.
-    pub(super) fn read(text: &str, host: &str, unique: &str) -> Self {
-        let names = [("host", host), ("unique", unique)];
+    pub(super) fn read<const N: usize>(text: &str, names: [(&str, &str); N]) -> Self {
         let names = names.map(|(name, value)| (name.to_owned(), value.as_bytes().to_owned()));
         let mut reader = Reader { names: BTreeMap::from(names), script: Self::default() };
         let mut rest = text.lines().enumerate().peekable();
