@@ -7,6 +7,7 @@ import unittest
 from faults import (
     test_bit_flips,
     test_claims,
+    test_collection_race,
     test_crash_states,
     test_entry_set,
     test_failing_calls,
@@ -75,6 +76,16 @@ class Controls(FaultTest):
     def test_check_for_flips_without_checks(self):
         test = test_bit_flips.BitFlips("test_a_check_finds_all")
         self.check("checks", test, "not found")
+
+    def test_collection_race_without_naming(self):
+        self.check_race("naming")
+
+    def test_collection_race_without_restoring(self):
+        self.check_race("restoring")
+
+    def check_race(self, defence):
+        test = test_collection_race.CollectionRace("test_what_is_named_is_there")
+        self.check(defence, test, "names a blob that was collected")
 
     def test_full_disk_without_floor(self):
         test = test_disk_full.DiskFull("test_uploads_are_refused_and_entries_use_the_reserve")
