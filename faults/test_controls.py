@@ -12,6 +12,7 @@ from faults import (
     test_entry_set,
     test_failing_calls,
     test_failing_disk,
+    test_holds,
     test_kill,
     test_power_cut,
     test_scrub,
@@ -82,6 +83,10 @@ class Controls(FaultTest):
 
     def test_collection_race_without_restoring(self):
         self.check_race("restoring")
+
+    def test_deletions_without_holds(self):
+        test = test_holds.Holds("test_what_is_held_stays")
+        self.check("holds", test, "held, and gone after gc")
 
     def check_race(self, defence):
         test = test_collection_race.CollectionRace("test_what_is_named_is_there")
