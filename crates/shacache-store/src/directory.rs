@@ -1,6 +1,7 @@
 //! The directory: key → entries, oldest first. Owns the order of entries, what makes two of them
 //! one, and which of them a tombstone hides. The files are read and named by [`folder`]; which keys
-//! signed an entry is told by [`signers`]; files of another archive come in by [`merge`].
+//! signed an entry is told by [`signers`]; files of another archive come in by [`merge`]; how entries
+//! are listed is told by [`listing`].
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
-use shacache_core::digest::Digest;
-use shacache_core::entry::{self, EntryId, SignedEntry};
+use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
 
 use self::folder::{KeyFolder, Names};
+pub use self::listing::Listing;
 pub use self::signers::{Narrowing, Signers};
 use crate::blob::BlobStore;
 use crate::blocking::{blocking, joined};
@@ -28,6 +29,7 @@ use crate::timestamp::Timestamp;
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
+mod listing;
 mod merge;
 pub(crate) mod removal;
 mod signers;
@@ -82,13 +84,6 @@ struct Answer {
 pub struct Appended {
     /// Whether the entry was not there before.
     pub was_new: bool,
-}
-
-/// The ready answer for one key: a JSON list of all its entries, each as it was put.
-#[derive(Debug)]
-pub struct Listing {
-    json: Bytes,
-    tag: Box<str>,
 }
 
 impl Directory {
@@ -316,48 +311,12 @@ impl Shared {
     }
 }
 
-impl Listing {
-    /// Each entry is a JSON text already: a list of them needs no more than brackets and commas.
-    fn of<'a>(bodies: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let length = bodies.clone().map(|body| body.len() + 2).sum();
-        let mut json = String::with_capacity(length);
-        for (at, body) in bodies.enumerate() {
-            json.push_str(if at == 0 { "[" } else { ", " });
-            json.push_str(body);
-        }
-        json.push(']');
-        let mut tag = Digest::of(json.as_bytes()).to_string();
-        tag.truncate(TAG_DIGITS);
-        Self { json: json.into(), tag: tag.into() }
-    }
-
-    /// The same list without what is not wanted; `None` if nothing is.
-    fn narrowed(&self, signers: &Signers, wanted: Narrowing) -> Option<Self> {
-        let all = entry::Listing::read(&self.json, usize::MAX).ok()?;
-        let fitting: Vec<SignedEntry> =
-            all.entries().flatten().filter(|entry| signers.fits(wanted, entry)).collect();
-        (!fitting.is_empty()).then(|| Self::of(fitting.iter().map(SignedEntry::body)))
-    }
-
-    /// The JSON text, UTF-8.
-    #[must_use]
-    pub fn json(&self) -> &Bytes {
-        &self.json
-    }
-
-    /// Changes exactly when the text does; hex digits, fit for an ETag once quoted.
-    #[must_use]
-    pub fn tag(&self) -> &str {
-        &self.tag
-    }
-}
-
 #[derive(Debug, Clone)]
 struct AnswerWeight;
 
 impl quick_cache::Weighter<Key, Answer> for AnswerWeight {
     fn weight(&self, key: &Key, answer: &Answer) -> u64 {
-        (key.as_str().len() + answer.listing.json.len() + size_of::<Answer>()) as u64
+        (key.as_str().len() + answer.listing.json().len() + size_of::<Answer>()) as u64
     }
 }
 
@@ -372,8 +331,6 @@ const KEY_BYTES: u64 = 16 << 20;
 const ANSWER_AGE: Duration = Duration::from_secs(2);
 /// By how much a build for tests claims late.
 const LATE: Duration = Duration::from_millis(50);
-/// 128 bits of a SHA-512.
-const TAG_DIGITS: usize = 32;
 
 /// The time a new record gets: later than every one under the key, whatever the clock says.
 fn later_than(newest: Option<Timestamp>) -> Timestamp {
