@@ -101,7 +101,7 @@ impl Directory {
             index,
             blobs,
             signers: RwLock::default(),
-            answers: Cache::with_weighter(ANSWERS, ANSWER_BYTES, AnswerWeight),
+            answers: listing::cache(AnswerWeight),
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             skipped: AtomicU64::new(0),
         }))
@@ -134,8 +134,7 @@ impl Directory {
         let Some(all) = self.get(key).await? else {
             return Ok(None);
         };
-        let signers = self.0.signers();
-        blocking(move || Ok::<_, StoreError>(all.narrowed(&signers, wanted).map(Arc::new))).await
+        self.0.signers().narrow(all, wanted).await
     }
 
     /// The entries under `key` that no revocation hides; `None` when there are none.
@@ -166,8 +165,9 @@ impl Directory {
             self.0.answers.remove(key);
             return Ok(None);
         }
-        let listing = Listing::of(read.entries.iter().map(|(_, entry)| entry.body()));
-        let listing = Arc::new(listing);
+        let listing = Arc::new(Listing::of(read.entries.iter().map(|(_, entry)| entry.body())));
+        let earlier = self.0.answers.get(key).map(|answer| answer.listing);
+        let listing = earlier.filter(|it| it.tag() == listing.tag()).unwrap_or(listing);
         let answer = Answer { listing: Arc::clone(&listing), read_at, written };
         self.0.answers.insert(key.clone(), answer);
         Ok(Some(listing))
@@ -321,8 +321,6 @@ impl quick_cache::Weighter<Key, Answer> for AnswerWeight {
 }
 
 const SHARDS: usize = 4096;
-const ANSWERS: usize = 10_000;
-const ANSWER_BYTES: u64 = 64 << 20;
 /// How much may be under one key. Clients read a key's list whole, so what one of them puts there
 /// must not make it unreadable for the others.
 const KEY_ENTRIES: usize = 10_000;

@@ -1,5 +1,6 @@
 //! Whose signature an entry has, as far as a list of keys tells, and which entries a revoked key
-//! hides. Owns what was found out already: no signature is checked twice while it is remembered.
+//! hides. Owns what was found out already: no signature is checked twice while it is remembered, and
+//! no list is narrowed for each who asks.
 //! Must not know how entries lie on disk.
 
 use std::sync::Arc;
@@ -8,6 +9,9 @@ use quick_cache::sync::Cache;
 use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::trust::{Fingerprint, Revocation, Trust};
 
+use super::listing::{self, Listing};
+use crate::blocking::blocking;
+use crate::error::StoreError;
 use crate::layout::RecordName;
 
 /// The keys that a server trusts. Changing one means making another: what was found out with the
@@ -18,10 +22,18 @@ pub struct Signers {
     revocations: Vec<Revocation>,
     /// By entry, the places in the list of those who signed it.
     found: Cache<EntryId, Arc<[usize]>>,
+    narrowed: Cache<Narrowed, Option<Arc<Listing>>, NarrowedWeight>,
+}
+
+/// What was asked for: the tag of the whole list, and what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Narrowed {
+    tag: Box<str>,
+    wanted: Narrowing,
 }
 
 /// Which entries of a key are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Narrowing {
     /// Those that any listed key signed.
     Verified,
@@ -34,7 +46,8 @@ impl Signers {
     /// what it signed.
     #[must_use]
     pub fn new(trust: Trust, revocations: Vec<Revocation>) -> Self {
-        Self { trust, revocations, found: Cache::new(REMEMBERED) }
+        let narrowed = listing::cache(NarrowedWeight);
+        Self { trust, revocations, found: Cache::new(REMEMBERED), narrowed }
     }
 
     /// The listed keys.
@@ -63,6 +76,23 @@ impl Signers {
         let mut hiding = self.revocations.iter().filter(|it| it.hides(received_us));
         let found = hiding.find(|it| self.have_signed(entry, |signer| *signer == it.signer));
         found.map(|revocation| revocation.signer)
+    }
+
+    /// Those entries of a list that are wanted; `None` when there are none.
+    pub(super) async fn narrow(
+        self: &Arc<Self>,
+        all: Arc<Listing>,
+        wanted: Narrowing,
+    ) -> Result<Option<Arc<Listing>>, StoreError> {
+        if let Narrowing::SignedBy(signer) = &wanted
+            && self.trust.certificate_of(signer).is_none()
+        {
+            return Ok(None);
+        }
+        let asked = Narrowed { tag: all.tag().into(), wanted };
+        let signers = Arc::clone(self);
+        let narrowed = blocking(move || Ok::<_, StoreError>(all.narrowed(&signers, wanted)));
+        self.narrowed.get_or_insert_async(&asked, narrowed).await
     }
 
     /// Whether the entry is one that is wanted.
@@ -99,6 +129,16 @@ impl Default for Signers {
     /// Nobody.
     fn default() -> Self {
         Self::new(Trust::default(), Vec::new())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct NarrowedWeight;
+
+impl quick_cache::Weighter<Narrowed, Option<Arc<Listing>>> for NarrowedWeight {
+    fn weight(&self, asked: &Narrowed, listing: &Option<Arc<Listing>>) -> u64 {
+        let text = listing.as_ref().map_or(0, |listing| listing.json().len());
+        (size_of::<Narrowed>() + asked.tag.len() + text) as u64
     }
 }
 

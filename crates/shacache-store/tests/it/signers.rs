@@ -1,6 +1,7 @@
 //! Who signed an entry, which entries of a key are asked for by that, and what a revocation hides.
 //! The entries are those of the real client in the core's golden files, each by another signer.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use shacache_core::entry::SignedEntry;
@@ -73,6 +74,31 @@ async fn a_list_is_narrowed_to_what_listed_keys_signed() {
     let unlisted = *unlisted.certificates()[0].public_key().fingerprint();
     assert!(narrowed(&subject, Some(Narrowing::SignedBy(unlisted))).await.is_empty());
     assert_eq!(narrowed(&subject, None).await.len(), 3);
+    subject.close().await;
+}
+
+#[tokio::test]
+async fn those_who_are_answered_the_same_share_it() {
+    let mut subject = Subject::new(Between::Nothing);
+    for body in ENTRIES {
+        put(&subject, "k", body).await;
+    }
+    put(&subject, "signed", ENTRIES[0]).await;
+    let directory = subject.store().directory();
+    let all = async |under| directory.get(&key(under)).await.expect("read").expect("entries");
+    let before = all("k").await;
+    // What was read before counts no longer, and what is read now is the same.
+    directory.trust(Signers::new(listed(), Vec::new()));
+    assert!(Arc::ptr_eq(&before, &all("k").await), "read again");
+
+    for wanted in [Narrowing::Verified, Narrowing::SignedBy(signer())] {
+        let narrowed = async |under| {
+            directory.get_narrowed(&key(under), wanted).await.expect("read").expect("entries")
+        };
+        let (one, other) = (narrowed("k").await, narrowed("k").await);
+        assert!(Arc::ptr_eq(&one, &other), "{wanted:?}");
+        assert!(Arc::ptr_eq(&narrowed("signed").await, &all("signed").await), "{wanted:?} of all");
+    }
     subject.close().await;
 }
 

@@ -1,6 +1,7 @@
 //! What holds for the directory.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use shacache_core::digest::Digest;
 use shacache_core::entry::SignedEntry;
@@ -190,6 +191,10 @@ pub(crate) async fn a_full_key_takes_no_more(subject: &mut Subject) {
     subject.step().await;
     // What is there is listed, what is there may be put again, and other keys are not concerned.
     assert_eq!(subject.listed(&full).await.expect("entries").len(), taken);
+    // However many read it slowly, it is in memory once.
+    let listing = async || subject.store().directory().get(&full).await.expect("read");
+    let (one, other) = (listing().await.expect("entries"), listing().await.expect("entries"));
+    assert!(Arc::ptr_eq(&one, &other), "the longest list is read for each who asks");
     let again = entry(&Digest::of(b""), &format!("0{large}"));
     assert!(!subject.store().directory().append(&full, again).await.expect("there").was_new);
     let other = entry(&Digest::of(b""), "small");
