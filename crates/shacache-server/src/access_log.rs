@@ -43,7 +43,7 @@ impl Exchange {
             path: in_ascii(request.uri().path()),
             peer: request.extensions().get().cloned(),
             request_id: headers.get(&REQUEST_ID).filter(|id| is_request_id(id)).and_then(text),
-            user_agent: headers.get(USER_AGENT).and_then(text),
+            user_agent: headers.get(USER_AGENT).and_then(text).map(shortened),
             started: Instant::now(),
         }
     }
@@ -196,6 +196,11 @@ impl Drop for Report {
     }
 }
 
+/// Enough to tell programs apart. A line is kept as long as its answer is read, and logs for ever.
+fn shortened(user_agent: Box<str>) -> Box<str> {
+    user_agent.get(..USER_AGENT_BYTES).map(Box::from).unwrap_or(user_agent)
+}
+
 fn in_ascii(path: &str) -> Box<str> {
     if path.is_ascii() {
         return path.into();
@@ -223,3 +228,20 @@ fn is_request_id(id: &HeaderValue) -> bool {
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+const USER_AGENT_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_says_no_more_about_itself_than_is_worth_a_line() {
+        let noted = |user_agent: &str| {
+            let request = Request::get("/").header(USER_AGENT, user_agent).body(()).unwrap();
+            Exchange::begin(&request).user_agent.unwrap().into_string()
+        };
+        assert_eq!(noted("buildout/1.0"), "buildout/1.0");
+        assert_eq!(noted(&"a".repeat(30_000)), "a".repeat(256));
+    }
+}
