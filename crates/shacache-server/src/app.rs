@@ -46,6 +46,7 @@ struct Inner {
     admission: RwLock<Admission>,
     shared_addresses: HashSet<IpAddr>,
     writes: Arc<Semaphore>,
+    writes_of_strangers: Arc<Semaphore>,
     connections: Arc<Counters>,
     metrics: Metrics,
 }
@@ -80,6 +81,7 @@ impl App {
             admission: RwLock::new(config.trust().admission),
             shared_addresses: shared_addresses(config.limits()),
             writes: Arc::new(Semaphore::new(config.writes_at_once())),
+            writes_of_strangers: Arc::new(Semaphore::new(for_strangers(config.writes_at_once()))),
             metrics: Metrics::new(Arc::clone(&connections), store.clone()),
             connections,
             access,
@@ -147,9 +149,14 @@ impl App {
     }
 
     /// A place among the writes received at once, given back when it is dropped; `None` when all
-    /// are taken.
-    pub(crate) fn write_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.writes).try_acquire_owned().ok()
+    /// are taken, or all that strangers may take.
+    pub(crate) fn write_place(&self, of_stranger: bool) -> Option<WritePlace> {
+        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+        let of_strangers = match of_stranger {
+            true => Some(take(&self.0.writes_of_strangers)?),
+            false => None,
+        };
+        Some(WritePlace { _place: take(&self.0.writes)?, _of_strangers: of_strangers })
     }
 
     pub(crate) fn connections(&self) -> &Arc<Counters> {
@@ -159,6 +166,18 @@ impl App {
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
+}
+
+/// A place among the writes received at once.
+#[derive(Debug)]
+pub(crate) struct WritePlace {
+    _place: OwnedSemaphorePermit,
+    _of_strangers: Option<OwnedSemaphorePermit>,
+}
+
+/// How many of so many places strangers may take together: a quarter is left to whoever is known.
+fn for_strangers(writes: usize) -> usize {
+    writes - writes / 4
 }
 
 fn page_hosts(config: &Config) -> HashSet<HostName> {

@@ -189,6 +189,7 @@ table! {
         /// The largest blob that is taken, in bytes.
         blob_bytes: u64 = 20 * 1024 * 1024 * 1024,
         /// Uploads and entries received at once; more are answered 503, to be sent again later.
+        /// Under "signed", those without credentials take three quarters of them at most.
         writes: NonZeroUsize = nonzero_count(512),
         /// Connections open at once; more wait to be accepted. Keep it under the limit of open
         /// files, with room for the store's own.

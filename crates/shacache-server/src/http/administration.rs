@@ -89,7 +89,7 @@ async fn holds(State(call): State<Call>) -> Result<Response, Failure> {
 
 /// The body of a command.
 async fn words<T: DeserializeOwned>(call: &Call, request: Request) -> Result<T, Failure> {
-    let body = WriteBody::accept(call.app(), request, JSON, LIMIT_BYTES)?.whole().await?;
+    let body = WriteBody::accept(call, request, JSON, LIMIT_BYTES)?.whole().await?;
     Ok(serde_json::from_slice(&body).map_err(Malformed::from)?)
 }
 

@@ -84,7 +84,7 @@ async fn store(
 ) -> Result<Stored, Failure> {
     let method = request.method().clone();
     let app = call.app();
-    let mut body = WriteBody::accept(app, request, BLOB_MEDIA_TYPE, app.blob_limit_bytes())?;
+    let mut body = WriteBody::accept(call, request, BLOB_MEDIA_TYPE, app.blob_limit_bytes())?;
     let (blobs, announced_bytes) = (app.store().blobs(), body.announced_bytes());
     let mut incoming = match call.terms() {
         Terms::Unconditional => blobs.incoming(announced_bytes)?,

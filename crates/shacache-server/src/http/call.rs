@@ -94,6 +94,11 @@ impl Call {
         self.terms
     }
 
+    /// Whether nobody is known to have sent it, where others are.
+    pub(crate) fn is_of_stranger(&self) -> bool {
+        self.terms == Terms::Signed && self.name.is_none()
+    }
+
     /// On whose account a blob lies until it is claimed; `None` where one address speaks for many.
     pub(crate) fn holder(&self) -> Option<IpAddr> {
         self.holder
@@ -113,26 +118,33 @@ pub(crate) fn keep_private(response: &mut Response) {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::fs;
     use std::net::SocketAddr;
     use std::sync::Arc;
 
     use axum::body::Body;
+    use bytes::Bytes;
+    use futures_util::FutureExt as _;
+    use futures_util::stream::pending;
     use http::StatusCode;
-    use http::header::RETRY_AFTER;
+    use http::header::{AUTHORIZATION, RETRY_AFTER};
 
     use super::*;
+    use crate::access::{NewToken, Role};
     use crate::config::{self, Overrides};
     use crate::http::Answers;
 
     /// What the smallest blob counts; there is room for so many, and for a quarter of one address.
     const LEAST: usize = 64 << 10;
     const ROOM: usize = 8;
+    const WRITES: usize = 4;
     const SIGNER: &str =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../shacache-core/testdata/golden/tool.pem");
 
     struct Strangers {
         _folder: tempfile::TempDir,
+        app: App,
         answers: Answers,
     }
 
@@ -143,14 +155,15 @@ mod tests {
             let settings = format!(
                 "[upload]\npolicy = \"signed\"\nunclaimed-bytes = {}\n\
                  [trust]\ncertificates = [{SIGNER:?}]\n\
-                 [limit]\nuncapped-addresses = [\"192.0.2.7\"]\n",
+                 [limit]\nuncapped-addresses = [\"192.0.2.7\"]\nwrites = {WRITES}\n",
                 ROOM * LEAST
             );
             fs::write(&file, settings).unwrap();
             let data = Some(folder.path().join("data").display().to_string());
             let overrides = Overrides { file: Some(file), data, ..Overrides::default() };
             let app = App::open(&config::load(&overrides).unwrap()).unwrap();
-            Self { _folder: folder, answers: Answers::new(app, UploadPolicy::Signed) }
+            let answers = Answers::new(app.clone(), UploadPolicy::Signed);
+            Self { _folder: folder, app, answers }
         }
 
         /// Uploads as somebody at `address`; over a Unix socket without one.
@@ -182,6 +195,45 @@ mod tests {
             let large = strangers.upload(Some(other), vec![0; ROOM / 4 * LEAST + 1]).await;
             assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
         }
+    }
+
+    #[tokio::test]
+    async fn strangers_leave_some_writes_to_those_who_are_known() {
+        let strangers = Strangers::new();
+        let builder = NewToken {
+            name: "builder".to_owned(),
+            roles: vec![Role::Upload],
+            keys: vec![],
+            expires_in_days: None,
+            in_query: false,
+            password: None,
+        };
+        let tokens = strangers.app.access().tokens();
+        let token = tokens.add(builder).unwrap().token.unwrap();
+        let begin = |authorization: Option<&str>| {
+            let endless = Body::from_stream(pending::<Result<Bytes, Infallible>>());
+            let mut request = Request::post("/shacache").header("host", "a");
+            if let Some(authorization) = authorization {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            Box::pin(strangers.answers.clone().answer(request.body(endless).unwrap()))
+        };
+        let mut taken = Vec::new();
+        let refused = loop {
+            let mut upload = begin(None);
+            match upload.as_mut().now_or_never() {
+                None => taken.push(upload),
+                Some(refused) => break refused,
+            }
+        };
+        assert_eq!((taken.len(), refused.status()), (3, StatusCode::SERVICE_UNAVAILABLE));
+        let bearer = format!("Bearer {token}");
+        let mut known = begin(Some(&bearer));
+        assert!(known.as_mut().now_or_never().is_none(), "a place was left");
+        let refused = begin(Some(&bearer)).now_or_never().expect("that was the last");
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        taken.clear();
+        assert!(begin(None).now_or_never().is_none());
     }
 
     #[tokio::test]

@@ -55,12 +55,8 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<StatusCode, Failure> {
     let method = request.method().clone();
-    let body = WriteBody::accept(
-        call.app(),
-        request,
-        ENTRY_MEDIA_TYPE,
-        SignedEntry::MAX_BODY_BYTES as u64,
-    )?;
+    let body =
+        WriteBody::accept(&call, request, ENTRY_MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;
     let body = body.whole().await?;
     let mut entry = SignedEntry::from_body(&body)?;
     if call.terms() == Terms::Signed {

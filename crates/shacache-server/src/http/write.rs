@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_RANGE};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::call::Call;
 use super::web_page;
-use crate::app::App;
+use crate::app::WritePlace;
 use crate::listen::BodyError;
 
 /// The bytes of one write. Nothing is read before the first [`WriteBody::next`], so a client that
@@ -22,7 +22,7 @@ pub(crate) struct WriteBody {
     announced_bytes: Option<u64>,
     received_bytes: u64,
     limit_bytes: u64,
-    _place: OwnedSemaphorePermit,
+    _place: WritePlace,
 }
 
 impl WriteBody {
@@ -31,15 +31,15 @@ impl WriteBody {
     /// # Errors
     /// When it is announced as larger than `limit_bytes`, is a part of something (RFC 9110,
     /// section 14.5), has a content coding, or comes from a web page that may not send it; and
-    /// when as many are received as `app` allows.
+    /// when as many are received as the sender of `call` may add to.
     pub(crate) fn accept(
-        app: &App,
+        call: &Call,
         request: Request,
         media_type: &'static str,
         limit_bytes: u64,
     ) -> Result<Self, WriteError> {
         let (parts, body) = request.into_parts();
-        web_page::check(&parts, media_type, app.page_hosts())?;
+        web_page::check(&parts, media_type, call.app().page_hosts())?;
         if parts.headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
             return Err(WriteError::Encoded);
         }
@@ -50,7 +50,7 @@ impl WriteBody {
         if announced_bytes.is_some_and(|bytes| bytes > limit_bytes) {
             return Err(WriteError::TooLarge { limit_bytes });
         }
-        let place = app.write_place().ok_or(WriteError::TooMany)?;
+        let place = call.app().write_place(call.is_of_stranger()).ok_or(WriteError::TooMany)?;
         Ok(Self { body, announced_bytes, received_bytes: 0, limit_bytes, _place: place })
     }
 
