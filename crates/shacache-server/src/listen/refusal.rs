@@ -76,13 +76,28 @@ const FOR_BROWSERS: &str = "x-content-type-options: nosniff\r\n\
     cross-origin-resource-policy: same-origin\r\n";
 
 /// The first two words of a line that may be anything, in printable ASCII and of a length fit for a
-/// log. The query is left out, since clients exist that put a token there.
+/// log. The query is left out, since clients exist that put a token there, and so is a user before
+/// the host.
 fn method_and_path(line: &[u8]) -> (String, String) {
     let mut words = line.split(|byte| b" \r\n".contains(byte));
     let method = words.next().unwrap_or_default();
     let target = words.next().unwrap_or_default();
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    (printable(method, 16), printable(path, 1024))
+    (printable(method, 16), printable(without_user(path), 1024))
+}
+
+/// What a target that is no path names without the user of its host, whose password may be there.
+fn without_user(target: &[u8]) -> &[u8] {
+    if target.starts_with(b"/") {
+        return target;
+    }
+    let host = target.windows(3).position(|bytes| bytes == b"://").map_or(0, |scheme| scheme + 3);
+    let end = target[host..].iter().position(|byte| *byte == b'/');
+    let end = end.map_or(target.len(), |length| host + length);
+    target[host..end]
+        .iter()
+        .rposition(|byte| *byte == b'@')
+        .map_or(target, |user| &target[host + user + 1..])
 }
 
 fn printable(bytes: &[u8], most_bytes: usize) -> String {
@@ -112,6 +127,21 @@ mod tests {
         assert_eq!(words(b"GET"), "GET ");
         assert_eq!(words(b""), " ");
         assert_eq!(words(&[b'a'; 5000]), format!("{} ", "a".repeat(16)));
+    }
+
+    #[test]
+    fn the_log_gets_no_password() {
+        for (target, logged) in [
+            ("http://a:secret@b.example/c@d?e", "b.example/c@d"),
+            ("http://a:se@cret@b.example", "b.example"),
+            ("a:secret@b.example:80", "b.example:80"),
+            ("http://b.example/c@d", "http://b.example/c@d"),
+            ("/shadir/http://a:b@c/d", "/shadir/http://a:b@c/d"),
+            ("*", "*"),
+        ] {
+            let line = format!("GET {target} HTTP/1.1\r\n");
+            assert_eq!(method_and_path(line.as_bytes()).1, logged, "{target}");
+        }
     }
 
     #[test]
