@@ -11,12 +11,13 @@ use bytes::Bytes;
 use serde_json::Value;
 use shacache_core::digest::Digest;
 use shacache_core::entry::SignedEntry;
-use shacache_core::trust::Certificate;
-use shacache_store::administration::{Collecting, Held, Removals, Target};
+use shacache_core::trust::{Certificate, PublicKey};
+use shacache_store::administration::{Collecting, Held, Query, Removals, Target};
 use shacache_store::archive_file::ArchiveFile;
 use shacache_store::error::StoreError;
 use shacache_store::import::Taken;
 
+use crate::contract::listing::complete;
 use crate::subject::{Between, Subject, entry, key, operator, some_bytes};
 
 const EVERYTHING_UNUSED: Collecting = Collecting::Garbage { unused_days: 0 };
@@ -147,9 +148,8 @@ async fn standard_tools_read_the_audit_log() {
     subject.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_signer_signed_is_deleted_from_a_time_on() {
-    let mut subject = Subject::new(Between::Nothing);
+/// Puts an entry that a listed tool signed and one that nobody did; gives the tool's key.
+async fn put_signed_and_unsigned(subject: &Subject) -> PublicKey {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shacache-core/testdata/golden");
     let body = fs::read(golden.join(SIGNED)).expect("read");
     let signed = SignedEntry::from_body(&body).expect("an entry");
@@ -158,6 +158,31 @@ async fn what_a_signer_signed_is_deleted_from_a_time_on() {
     for entry in [signed.clone(), entry(signed.digest(), "unsigned")] {
         subject.store().directory().append(&key("k"), entry).await.expect("added");
     }
+    signer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_signer_signed_is_found() {
+    let mut subject = Subject::new(Between::Nothing);
+    let signer = put_signed_and_unsigned(&subject).await;
+    let administration = subject.store().administration().clone();
+    let search = async |signer: Option<PublicKey>| {
+        let query = Query { signer, ..Query::default() };
+        administration.search(query, None, 10).await.expect("searched")
+    };
+    let all = complete(async || search(None).await, 2).await;
+    assert_eq!(all.listed.len(), 2);
+    let found = search(Some(signer)).await.listed;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(!found[0].metadata.contains("unsigned"), "{found:?}");
+    drop(administration);
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_signer_signed_is_deleted_from_a_time_on() {
+    let mut subject = Subject::new(Between::Nothing);
+    let signer = put_signed_and_unsigned(&subject).await;
     let administration = subject.store().administration().clone();
     let delete = async |since_us| {
         let target = Target::Signer { key: signer.clone(), since_us };

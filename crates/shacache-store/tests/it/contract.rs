@@ -7,7 +7,7 @@ use super::subject::{Between, Subject};
 mod administration;
 mod blobs;
 mod directory;
-mod listing;
+pub(crate) mod listing;
 
 /// Runs every case of the contract on every kind of store.
 macro_rules! each_kind {

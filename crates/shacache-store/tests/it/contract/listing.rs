@@ -14,7 +14,7 @@ fn entry(digest: &Digest, rest: &str) -> SignedEntry {
 }
 
 /// The index is told soon, not at once, and says itself whether it knows all.
-async fn complete<T>(ask: impl AsyncFn() -> Page<T>, expected: usize) -> Page<T> {
+pub(crate) async fn complete<T>(ask: impl AsyncFn() -> Page<T>, expected: usize) -> Page<T> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let page = ask().await;
