@@ -203,6 +203,14 @@ impl BlobStore {
         self.0.is_banned(digest).await
     }
 
+    /// Whether the archive has the file of a blob, banned or not.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub async fn has(&self, digest: &Digest) -> Result<bool, StoreError> {
+        self.0.root.contains(self.0.layout.blob(digest)).await
+    }
+
     /// How many damaged blobs were found since the store was opened.
     #[must_use]
     pub fn damaged(&self) -> u64 {

@@ -11,7 +11,11 @@ use shacache_core::key::Key;
 use crate::Store;
 use crate::archive_file::{ArchiveFile, Kind};
 use crate::blob::Incoming;
-use crate::error::StoreError;
+use crate::error::{Fault, StoreError};
+use crate::layout::Layout;
+use crate::publisher::Publisher;
+use crate::scan;
+use crate::timestamp::Timestamp;
 use crate::verify::Code;
 
 /// What came of one file or entry.
@@ -53,6 +57,9 @@ impl Store {
         Ok(Taken::new(match name.kind() {
             Kind::Version => false,
             Kind::Blob(digest) => {
+                if self.blobs().has_whole(&digest).await? {
+                    return Ok(Taken::AlreadyThere);
+                }
                 let mut incoming = self.import_blob(Some(text.len() as u64), false)?;
                 incoming.write(text).await?;
                 return finish(incoming, &digest).await;
@@ -64,7 +71,8 @@ impl Store {
         }))
     }
 
-    /// Begins to take a blob of another archive. A ban counts unless that archive has it, too, and
+    /// Begins to take a blob of another archive that this one does not have whole
+    /// ([`BlobStore::has_whole`](crate::blob::BlobStore::has_whole)). A ban counts unless that archive has it, too, and
     /// keeps the bytes all the same: `banned_there`.
     ///
     /// # Errors
@@ -93,6 +101,28 @@ impl Store {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a small file is there and whole. A damaged one moves to quarantine: what comes in must not
+/// replace the only trace of it. Blocking.
+pub(crate) fn has_whole(
+    layout: &Layout,
+    publisher: &Publisher,
+    name: &ArchiveFile,
+) -> Result<bool, Fault> {
+    let path = layout.archive().join(name.path());
+    if name.is_at(&path)? {
+        return Ok(true);
+    }
+    let place = layout.quarantined_item(&path, Timestamp::now());
+    let is_damaged = || {
+        let is_file = scan::status(&path)?.is_some_and(|found| found.is_file());
+        Ok(is_file && !name.is_at(&path)?)
+    };
+    if publisher.move_away(&path, &place, is_damaged)? {
+        tracing::error!(path = %path.display(), to = %place.display(), "damaged: moved to quarantine");
+    }
+    Ok(false)
 }
 
 /// Ends what [`Store::import_blob`] began.

@@ -124,7 +124,7 @@ impl Layout {
         self.data.join("quarantine/damaged").join(format!("{at}-{digest}"))
     }
 
-    /// Where a check moves something that does not belong into the archive.
+    /// Where a check or an import moves something that does not belong into the archive.
     pub(crate) fn quarantined_item(&self, path: &Path, check: Timestamp) -> PathBuf {
         let path = path.strip_prefix(&self.data).unwrap_or(path);
         self.data.join("quarantine/verify").join(check.to_string()).join(path)

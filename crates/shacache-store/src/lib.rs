@@ -329,16 +329,18 @@ impl Store {
     /// it was not there before.
     async fn import_other(&self, name: &ArchiveFile, text: Bytes) -> Result<bool, StoreError> {
         let path = self.0.data_dir.layout().archive().join(name.path());
-        let publisher = &self.0.publisher;
-        let pass = publisher.enter().await?;
+        let pass = self.0.publisher.enter().await?;
         let _change = match name.kind() {
             Kind::Hold => Some(self.0.administration.changing_holds(&pass).await),
             _ => None,
         };
-        let (asked, name) = (path.clone(), name.clone());
-        let is_there = blocking::blocking(move || name.is_at(&asked)).await?;
+        let (shared, name) = (Arc::clone(&self.0), name.clone());
+        let is_there = blocking::blocking(move || {
+            import::has_whole(shared.data_dir.layout(), &shared.publisher, &name)
+        });
+        let is_there = is_there.await?;
         if !is_there {
-            publisher.publish(text, path).await?;
+            self.0.publisher.publish(text, path).await?;
         }
         Ok(!is_there)
     }

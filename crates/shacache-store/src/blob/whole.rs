@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shacache_core::digest::{Digest, Hasher};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use super::sums::{CHUNK_BYTES, Summer, Sums};
@@ -130,6 +131,31 @@ impl WholeReads {
 }
 
 impl BlobStore {
+    /// Whether the archive has a blob, banned or not, and all of it is whole. A damaged one moves to
+    /// quarantine.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the store is closed meanwhile.
+    pub async fn has_whole(&self, digest: &Digest) -> Result<bool, StoreError> {
+        if !self.has(digest).await? {
+            return Ok(false);
+        }
+        let (blobs, asked, runtime) = (self.clone(), *digest, Handle::current());
+        let checked = blocking(move || {
+            let go_on = |_| blobs.check_running().is_ok();
+            runtime.block_on(blobs.check(&asked, true, go_on))
+        });
+        match checked.await? {
+            Checked::Whole { .. } => {
+                // Who asks would have uploaded it otherwise.
+                self.0.usage.note(&asked);
+                Ok(true)
+            }
+            Checked::Damaged { .. } | Checked::Absent => Ok(false),
+            Checked::Unknown => Err(StoreError::Closed),
+        }
+    }
+
     /// Hashes a blob on this thread, and judges file and index by the result. `go_on` is told how
     /// much was read; with `false` nothing is judged.
     pub(crate) async fn check(

@@ -15,6 +15,7 @@ use crate::archive_file::{ArchiveFile, Kind};
 use crate::blocking::{blocking, joined};
 use crate::error::StoreError;
 use crate::gate::Pass;
+use crate::import;
 use crate::index::Change;
 use crate::layout::RecordName;
 use crate::naming::Named;
@@ -34,8 +35,8 @@ impl Directory {
 
     async fn merge(&self, pass: Pass, name: &ArchiveFile, text: Bytes) -> Result<bool, StoreError> {
         let path = self.0.layout.archive().join(name.path());
-        let (asked, asked_name) = (path.clone(), name.clone());
-        if blocking(move || asked_name.is_at(&asked)).await? {
+        let (shared, asked) = (Arc::clone(&self.0), name.clone());
+        if blocking(move || import::has_whole(&shared.layout, &shared.publisher, &asked)).await? {
             return Ok(false);
         }
         let Some(key) = self.key_of(name, &text).await? else {

@@ -315,7 +315,7 @@ async fn what_was_exported_makes_the_same_archive_again() {
     assert_eq!(taken, Taken::New);
     assert_eq!(again.download(&banned).await.expect("asked"), None, "banned all the same");
     assert_eq!(tree(&again.data().join("archive")), tree(&subject.data().join("archive")));
-    assert_eq!(take_all(&again, &export).await, (0, 27, vec![Code::Unwanted]));
+    assert_eq!(take_all(&again, &export).await, (0, 28, vec![]), "bytes that are there");
 
     for text in ["Key 0", "Key 1", "Key 2", &"long/".repeat(80)] {
         let listed = subject.listed(&key(text)).await;
@@ -407,6 +407,34 @@ async fn what_is_taken_shows_at_once_and_heals_what_is_damaged() {
         fs::write(&path, "torn").expect("written");
         assert_eq!(take(&file(&record), note.body()).await, Taken::New);
         assert_eq!(fs::read_to_string(&path).expect("read"), note.body());
+        let kept = tree(&subject.data().join("quarantine"));
+        let kept = kept.iter().find(|(name, _)| name.ends_with(&record)).expect("in quarantine");
+        assert_eq!(kept.1, b"torn");
     }
+    subject.close().await;
+}
+
+/// What a disk made of bytes may still tell something: it is not for an import to throw away.
+#[tokio::test]
+async fn a_good_blob_does_not_replace_a_damaged_one() {
+    let mut subject = Subject::new(Between::Nothing);
+    let blobs = subject.store().blobs();
+    for (seed, bytes) in [(1, some_bytes(1, 100)), (2, some_bytes(2, 3 << 20))] {
+        let digest = *subject.upload(&bytes).await.expect("stored").digest();
+        assert!(blobs.has_whole(&digest).await.expect("asked"));
+        let mut rotten = bytes.clone();
+        rotten[0] ^= 1;
+        fs::write(subject.blob_path(&digest), &rotten).expect("written");
+        let name = ArchiveFile::blob(&digest);
+        let taken = subject.store().import_text(&name, bytes.clone().into()).await.expect("taken");
+        assert_eq!(taken, Taken::New);
+        assert_eq!(fs::read(subject.blob_path(&digest)).expect("read"), bytes);
+        let kept = tree(&subject.data().join("quarantine"));
+        assert_eq!(kept.len(), seed);
+        assert!(kept.values().any(|kept| *kept == rotten));
+        let taken = subject.store().import_text(&name, bytes.into()).await.expect("taken");
+        assert_eq!(taken, Taken::AlreadyThere);
+    }
+    assert!(!blobs.has_whole(&Digest::of(b"absent")).await.expect("asked"));
     subject.close().await;
 }
