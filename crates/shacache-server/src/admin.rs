@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -26,11 +27,13 @@ use tokio::net::UnixListener;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use self::command::Request;
+use self::import::ImportCommand;
 use self::token::TokenCommand;
 use crate::app::App;
 
 pub mod client;
 pub mod command;
+pub mod import;
 pub mod token;
 
 /// The socket of a data folder's server. Dropping it removes the file.
@@ -69,6 +72,9 @@ impl AdminSocket {
             .route(HEALTH, get(health))
             .route(TOKEN, post(token))
             .route(ADMINISTRATION, post(administration))
+            .route(IMPORT, post(import))
+            .route(&format!("{IMPORT_BLOB}/{{digest}}/{{banned_there}}"), post(import_blob))
+            .layer(DefaultBodyLimit::max(COMMAND_BYTES))
             .with_state(app);
         let mut connections = JoinSet::new();
         loop {
@@ -155,6 +161,23 @@ async fn administration(State(app): State<App>, request: Bytes) -> Result<Vec<u8
     Ok(serde_json::to_vec(&answer)?)
 }
 
+/// Once begun it goes to its end.
+async fn import(State(app): State<App>, command: Bytes) -> Result<Vec<u8>, Failed> {
+    let command: ImportCommand = serde_json::from_slice(&command)?;
+    let done = tokio::spawn(async move { command.run(app.store()).await });
+    Ok(serde_json::to_vec(&done.await??)?)
+}
+
+/// Nothing is taken when the client leaves before the end.
+async fn import_blob(
+    State(app): State<App>,
+    UrlPath((digest, banned_there)): UrlPath<(String, bool)>,
+    body: Body,
+) -> Result<Vec<u8>, Failed> {
+    let taken = import::take_blob(app.store(), &digest, banned_there, body).await?;
+    Ok(serde_json::to_vec(&taken)?)
+}
+
 /// What a command answers when it cannot do its work.
 struct Failed(Box<dyn Error + Send + Sync>);
 
@@ -208,4 +231,8 @@ const VERIFY: &str = "/verify";
 const HEALTH: &str = "/health";
 const TOKEN: &str = "/token";
 const ADMINISTRATION: &str = "/administration";
+const IMPORT: &str = "/import";
+const IMPORT_BLOB: &str = "/import/blob";
+/// A file of an archive as JSON text may be longer than the file.
+const COMMAND_BYTES: usize = 64 << 20;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -15,7 +15,7 @@ pub(crate) use self::administration::Common;
 use self::administration::{
     BanArgs, DeleteArgs, GcArgs, HoldArgs, ListArgs, SearchArgs, UnbanArgs,
 };
-pub(crate) use self::moving::Export;
+pub(crate) use self::moving::{Export, Import, ImportSource};
 
 mod administration;
 mod moving;
@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Hold what must not be deleted, also while a server runs.
     #[command(subcommand)]
     Hold(HoldArgs),
+    /// Take in an export or the archive of another server, also while a server runs. Every file is
+    /// checked before it is taken; what is there stays, and what was deleted here stays deleted.
+    Import(Import),
     /// Ask the running server whether it takes writes: exit code 0 if so, 1 if not or if none runs.
     Health(Settings),
     /// Print a completion script for a shell.

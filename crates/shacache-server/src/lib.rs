@@ -11,6 +11,7 @@ pub mod access;
 pub mod admin;
 pub mod app;
 pub mod config;
+pub mod intake;
 pub mod listen;
 pub mod log;
 pub mod mount;

@@ -17,6 +17,7 @@ mod descriptors;
 mod export;
 mod findings;
 mod health;
+mod import;
 mod manual;
 mod progress;
 mod reindex;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Unban(args) => administration::run(args.into()),
         Command::Gc(args) => administration::run(args.into()),
         Command::Hold(args) => administration::run(args.into()),
+        Command::Import(command) => import::run(command),
         Command::Health(settings) => health::run(&settings.into()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),

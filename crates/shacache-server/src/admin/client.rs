@@ -10,12 +10,17 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use shacache_core::digest::Digest;
+use shacache_store::import::Taken;
 use shacache_store::verify::{Report, VerifyOptions};
 use tokio::net::UnixStream;
 
 use super::command::{Answer, Request as CommandRequest};
+use super::import::{ImportAnswer, ImportCommand};
 use super::token::{TokenAnswer, TokenCommand};
-use super::{ADMINISTRATION, HEALTH, REINDEX, SOCKET, ShortPath, TOKEN, VERIFY};
+use super::{
+    ADMINISTRATION, HEALTH, IMPORT, IMPORT_BLOB, REINDEX, SOCKET, ShortPath, TOKEN, VERIFY,
+};
 
 /// Has the server of `data` make its index anew; gives what it says to that.
 ///
@@ -65,6 +70,31 @@ pub async fn administration(data: &Path, request: &CommandRequest) -> Result<Ans
     serde_json::from_slice(&answer).map_err(AskError::Unreadable)
 }
 
+/// Has the server of `data` take a file or entry of another archive.
+///
+/// # Errors
+/// When no server answers, or it could not do it.
+pub async fn import(data: &Path, command: &ImportCommand) -> Result<ImportAnswer, AskError> {
+    let command = serde_json::to_vec(command).map_err(AskError::Unreadable)?;
+    let answer = ask(data, Method::POST, IMPORT, Body::from(command)).await?;
+    serde_json::from_slice(&answer).map_err(AskError::Unreadable)
+}
+
+/// Has the server of `data` take a blob of another archive.
+///
+/// # Errors
+/// When no server answers, it could not do it, or the body broke off.
+pub async fn import_blob(
+    data: &Path,
+    digest: &Digest,
+    banned_there: bool,
+    body: Body,
+) -> Result<Taken, AskError> {
+    let command = format!("{IMPORT_BLOB}/{digest}/{banned_there}");
+    let answer = ask(data, Method::POST, &command, body).await?;
+    serde_json::from_slice(&answer).map_err(AskError::Unreadable)
+}
+
 async fn ask(data: &Path, method: Method, command: &str, body: Body) -> Result<Bytes, AskError> {
     let stream = connect(data)
         .await
@@ -77,7 +107,7 @@ async fn ask(data: &Path, method: Method, command: &str, body: Body) -> Result<B
         .uri(command)
         .header(HOST, "shacached")
         .body(body)
-        .expect("constant parts make a request");
+        .expect("constant parts and digits make a request");
     let response = sender.send_request(request).await?;
     let status = response.status();
     let text = response.into_body().collect().await?.to_bytes();

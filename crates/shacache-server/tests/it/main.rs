@@ -8,6 +8,7 @@ mod conformance;
 mod damage;
 mod export;
 mod hostile;
+mod import;
 mod listen;
 mod logs;
 mod reload;

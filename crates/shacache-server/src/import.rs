@@ -1,0 +1,101 @@
+//! `shacached import`: files of another archive, or what a slapproxy kept, each checked before it is
+//! taken. By the server that has the data folder open, else right here; the outcome is the same.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use shacache_server::config;
+use shacache_server::intake::slapproxy::Slapproxy;
+use shacache_server::intake::{Intake, IntakeError, Target, archive};
+use shacache_server::log;
+use shacache_store::archive_tree::ArchiveTree;
+use shacache_store::{Moved, StoreOptions, UnclaimedLimits};
+use tokio::runtime::Runtime;
+
+use crate::args::{Import, ImportSource};
+use crate::findings;
+use crate::progress::Progress;
+
+/// Takes into the archive of the configured data folder.
+pub(crate) fn run(command: Import) -> Result<ExitCode, Box<dyn Error>> {
+    let (json, quiet) = (command.json, command.quiet);
+    let (overrides, source) = command.into();
+    let config = config::load(&overrides)?;
+    log::start(&config);
+    // Before a data folder is made.
+    let source = Source::open(source)?;
+    let options =
+        StoreOptions { data: config.data().to_owned(), unclaimed: UnclaimedLimits::default() };
+    let runtime = Runtime::new()?;
+    let imported = runtime.block_on(import(source, &options, Progress::new(quiet)));
+    // Whoever sends the stream may have stopped sending, and is not waited for.
+    runtime.shutdown_background();
+    let imported = imported?;
+    let text = if json { findings::json(&imported)? } else { to_lines(&imported) };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(findings::exit_code(imported.damage))
+}
+
+async fn import(
+    source: Source,
+    options: &StoreOptions,
+    progress: Progress,
+) -> Result<Moved, Box<dyn Error>> {
+    let progress = Arc::new(progress);
+    let shown = Arc::clone(&progress);
+    let intake = Intake::new(Target::open(options)?, move |moved| shown.show(moved));
+    let taken = source.take(&intake).await;
+    progress.end();
+    // Also after a failure: what was taken until then is to be found at once by the next run.
+    let closed = intake.close().await;
+    taken?;
+    closed?;
+    Ok(intake.moved())
+}
+
+/// What is taken in, once it is known to be there.
+enum Source {
+    Folder(ArchiveTree),
+    Tar(PathBuf, File),
+    StandardInput,
+    Slapproxy(Slapproxy),
+}
+
+impl Source {
+    fn open(source: ImportSource) -> Result<Self, Box<dyn Error>> {
+        Ok(match source {
+            ImportSource::Slapproxy { content, metadata } => {
+                Self::Slapproxy(Slapproxy::open(content, metadata)?)
+            }
+            ImportSource::Export(from) if from == Path::new("-") => Self::StandardInput,
+            ImportSource::Export(from) if from.is_dir() => {
+                Self::Folder(archive::open_folder(&from)?)
+            }
+            ImportSource::Export(from) => {
+                let file = archive::open_file(&from)?;
+                Self::Tar(from, file)
+            }
+        })
+    }
+
+    async fn take(self, intake: &Intake) -> Result<(), IntakeError> {
+        match self {
+            Self::Folder(export) => archive::take_folder(intake, export).await,
+            Self::Tar(path, file) => archive::take_tar(intake, &path, file).await,
+            Self::StandardInput => archive::take_tar(intake, Path::new("-"), io::stdin()).await,
+            Self::Slapproxy(slapproxy) => slapproxy.take(intake).await,
+        }
+    }
+}
+
+fn to_lines(imported: &Moved) -> String {
+    let Moved { blobs, bytes, entries, others, already, damage, notes, findings } = imported;
+    let mut text = findings::lines(findings, damage + notes);
+    text += &format!("imported {blobs} blobs ({bytes} bytes), {entries} entries");
+    text += &format!(" and {others} other files; {already} were there");
+    text + &format!("; {damage} damaged, {notes} to note\n")
+}
