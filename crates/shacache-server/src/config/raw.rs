@@ -109,7 +109,7 @@ table! {
         /// be so. "read-only": nobody may. "auto" is open while every address to listen at is
         /// loopback or a Unix socket, else read-only.
         policy: UploadSetting = UploadSetting::Auto,
-        /// Names of this server at which web pages may upload, beside those of [mount]; at its
+        /// Names of this server at which web pages may upload, beside those of "mount"; at its
         /// addresses and at localhost they always may. Other clients use any name.
         page_hosts: Vec<String> = Vec::new(),
         /// How long a blob stays that somebody without credentials sent under "signed", and no
