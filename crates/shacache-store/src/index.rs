@@ -345,9 +345,16 @@ impl State {
     }
 }
 
-/// Whether the file itself is bad, so that only a new one helps.
+/// Whether the file itself is bad, so that only a new one helps: SQLite says so, or what it gives is
+/// nothing that was ever written there.
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
+    ) || matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged)
     )

@@ -68,29 +68,33 @@ impl Writer {
             let not_a_file = std::io::Error::other("it is not a file");
             return Err(Fault::new("open", path, not_a_file).into());
         }
-        let (database, is_new) = match Database::open_to_write(path) {
-            Ok(Opened::There(database)) => (database, false),
-            Ok(Opened::New(database)) => (database, true),
-            Ok(Opened::Foreign { version }) => {
+        let opened = Database::open_to_write(path).and_then(|opened| match opened {
+            Opened::There(database) => {
+                database.seal().map(|sealed| (Opened::There(database), sealed))
+            }
+            opened => Ok((opened, None)),
+        });
+        let (database, sealed) = match opened {
+            Ok((Opened::There(database) | Opened::New(database), sealed)) => (database, sealed),
+            Ok((Opened::Foreign { version }, _)) => {
                 tracing::warn!(
                     path = %path.display(),
                     version,
                     "the index is of another version: made anew"
                 );
-                (make_anew(path)?, true)
+                (make_anew(path)?, None)
             }
             Err(error) if is_damage(&error) => {
                 tracing::warn!(path = %path.display(), %error, "the index is damaged: made anew");
-                (make_anew(path)?, true)
+                (make_anew(path)?, None)
             }
             Err(error) => return Err(error.into()),
         };
         let file = identity(path)?;
-        let sealed = match seal {
-            Some(seal) if !is_new => database.seal()?.filter(|(text, _)| *text == seal.to_string()),
-            Some(_) | None => None,
-        };
-        let uses_since = sealed.map(|(_, uses_since)| uses_since);
+        let uses_since = seal
+            .zip(sealed)
+            .filter(|(seal, (text, _))| *text == seal.to_string())
+            .map(|(_, (_, uses_since))| uses_since);
         let current = Some(Current { database, file });
         Ok((Self { path: path.to_owned(), current, readers, state }, uses_since))
     }

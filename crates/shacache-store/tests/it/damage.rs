@@ -25,6 +25,9 @@ enum Sums {
 /// Ways to spoil a file's content.
 type Damage = (&'static str, fn(&mut Vec<u8>));
 
+/// Ways to spoil the index of a data folder.
+type IndexDamage = (&'static str, fn(&Path));
+
 const DAMAGES: [Damage; 6] = [
     ("first byte", |bytes| bytes[0] ^= 1),
     ("a byte in the middle", |bytes| bytes[3 * CHUNK + 5] ^= 0x80),
@@ -163,6 +166,53 @@ async fn a_damaged_index_never_hurts_the_archive() {
         subject.close().await;
         assert_eq!(subject.files_below("quarantine"), 0, "{context}");
     }
+}
+
+/// SQLite finds nothing wrong with these.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_holds_what_no_index_does_is_made_anew() {
+    let spoiled: [IndexDamage; 5] = [
+        ("a seal that is no text", |data| {
+            let seal = fs::read(data.join("index/clean")).expect("read");
+            flip_high_bit(&data.join("index/index.sqlite"), &seal);
+        }),
+        ("a table's name that is no text", |data| {
+            flip_high_bit(&data.join("index/index.sqlite"), b"blob_md5 ON");
+        }),
+        ("a size below zero", |data| execute(data, "UPDATE blob SET size = -1")),
+        ("half a digest", |data| execute(data, "UPDATE blob SET digest = zeroblob(32)")),
+        ("half a digest of another blob", |data| {
+            execute(data, "INSERT INTO blob (digest, size, sums) VALUES (zeroblob(32), 0, x'')");
+        }),
+    ];
+    for (name, spoil) in spoiled {
+        let mut subject = Subject::new(Between::Nothing);
+        let bytes = some_bytes(1, 3 * CHUNK);
+        let digest = *subject.upload(&bytes).await.expect("stored").digest();
+        subject.store().reindex().await.expect("indexed");
+        subject.close().await;
+        spoil(subject.data());
+        subject.adopt(subject.try_open().expect(name));
+        let found = subject.store().reindex().await.expect(name);
+        assert_eq!((found.blobs, found.lost), (1, 0), "{name}");
+        let totals = subject.store().totals().await.expect(name);
+        assert_eq!((totals.blobs, totals.bytes), (1, 3 * CHUNK as u64), "{name}");
+        assert_eq!(subject.download(&digest).await.expect("read"), Some(bytes), "{name}");
+        assert_eq!(subject.files_below("quarantine"), 0, "{name}");
+        subject.close().await;
+    }
+}
+
+fn flip_high_bit(file: &Path, of_first: &[u8]) {
+    let mut bytes = fs::read(file).expect("read");
+    let at = bytes.windows(of_first.len()).position(|found| found == of_first);
+    bytes[at.expect("it is there")] ^= 0x80;
+    fs::write(file, bytes).expect("written");
+}
+
+fn execute(data: &Path, sql: &str) {
+    let database = rusqlite::Connection::open(data.join("index/index.sqlite")).expect("opened");
+    assert_eq!(database.execute(sql, []).expect("changed"), 1);
 }
 
 #[tokio::test]
