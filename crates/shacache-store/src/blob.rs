@@ -18,7 +18,7 @@ use self::kept::KeptPieces;
 pub use self::reader::BlobReader;
 use self::reader::ColdReads;
 use self::sums::Sums;
-use self::whole::WholeReads;
+use self::whole::{HOWEVER_LONG, PATIENCE, WholeReads};
 use crate::archive_root::ArchiveRoot;
 use crate::blocking::blocking;
 use crate::defence::Defence;
@@ -244,7 +244,7 @@ impl BlobStore {
         let Some(blob) = self.look_up(digest).await? else {
             return Ok(None);
         };
-        match blob.whole_sums().await {
+        match blob.whole_sums(HOWEVER_LONG).await {
             Ok(sums) => {
                 self.0.know_if_there(digest, &sums).await;
                 Ok(Some(sums))
@@ -313,7 +313,7 @@ impl Blob {
             }
             None if range == (0..self.size) => Ok(BlobReader::hashing(self)),
             None => {
-                let sums = self.whole_sums().await?;
+                let sums = self.whole_sums(PATIENCE).await?;
                 Ok(BlobReader::checked(self, sums, range))
             }
         }
@@ -322,7 +322,7 @@ impl Blob {
     /// Has the whole file checked in the background, because a part of it looks wrong.
     fn suspect(self) {
         tokio::spawn(async move {
-            match self.recheck().await {
+            match self.recheck(HOWEVER_LONG).await {
                 Ok(_) => tracing::warn!(
                     digest = %self.digest,
                     "the blob is whole: its checksums in the index were wrong and are made anew"

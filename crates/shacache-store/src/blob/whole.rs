@@ -46,18 +46,18 @@ impl Default for WholeReads {
 impl Blob {
     /// The sums of the whole blob, computed if they are not known. When they take too long the
     /// computation goes on without the caller.
-    pub(super) async fn whole_sums(&self) -> Result<Arc<Sums>, StoreError> {
+    pub(super) async fn whole_sums(&self, patience: Duration) -> Result<Arc<Sums>, StoreError> {
         match self.shared.known_sums(&self.digest).await {
             Some(sums) if sums.size() == self.size => Ok(sums),
-            Some(_) | None => self.recheck().await,
+            Some(_) | None => self.recheck(patience).await,
         }
     }
 
     /// Reads the whole blob: the sums when its bytes are those that its name says, quarantine
     /// otherwise.
-    pub(super) async fn recheck(&self) -> Result<Arc<Sums>, StoreError> {
+    pub(super) async fn recheck(&self, patience: Duration) -> Result<Arc<Sums>, StoreError> {
         let mut outcome = self.shared.whole_read(self)?;
-        let waited = tokio::time::timeout(PATIENCE, outcome.wait_for(Option::is_some)).await;
+        let waited = tokio::time::timeout(patience, outcome.wait_for(Option::is_some)).await;
         let ended = match waited {
             Ok(Ok(outcome)) => outcome.clone(),
             Ok(Err(_)) => return Err(StoreError::Closed),
@@ -229,5 +229,44 @@ const AT_ONCE: usize = 2;
 /// How many more may wait, each with a file open.
 const WAITING: usize = 64;
 /// How long a request waits for the sums before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(super) const PATIENCE: Duration =
+    if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(40) };
+/// Of whoever has nobody else waiting.
+pub(super) const HOWEVER_LONG: Duration = Duration::MAX;
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Store, StoreOptions, UnclaimedLimits};
+
+    #[tokio::test]
+    async fn who_fills_the_index_waits_for_a_large_blob_however_long_that_takes() {
+        let folder = tempfile::tempdir().expect("made");
+        let (data, unclaimed) = (folder.path().to_owned(), UnclaimedLimits::default());
+        let store = Store::open(&StoreOptions { data, unclaimed }).expect("opened");
+        let blobs = store.blobs().clone();
+        let digest = Digest::of(b"large");
+        let path = blobs.0.layout.blob(&digest);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, b"large").expect("written");
+        // As if others were read for a long time.
+        let reads = &blobs.0.whole_reads;
+        let held = reads.permits.acquire_many(AT_ONCE as u32).await.expect("open");
+        let listing = tokio::spawn({
+            let blobs = blobs.clone();
+            async move { blobs.list(&digest).await }
+        });
+        while reads.running().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // A request that began later is sent away.
+        let blob = blobs.get(&digest).await.expect("read").expect("there");
+        let asked = blob.read(1..2).await.map(drop);
+        assert!(matches!(asked, Err(StoreError::Busy { .. })), "{asked:?}");
+        assert!(!listing.is_finished(), "it is waited for");
+        drop(held);
+        assert!(listing.await.expect("no panic").expect("read").is_some());
+        store.close().await.expect("closed");
+    }
+}
