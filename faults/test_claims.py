@@ -9,17 +9,21 @@ import shutil
 import time
 
 from faults import publishing, test_crash_states, test_power_cut
-from faults.acknowledged import Claimable
+from faults.acknowledged import Claimable, metadata
 from faults.archive import unfit, without_blob
 from faults.fault_test import FaultTest, by_tier
 from faults.signer import QuickSigner
 from faults.test_sync_order import Order
+from faults.trace import Trace
 from faults.uploaders import SignedUploaders
+from interop.http_client import get_blob, post_blob, put_entry
 from interop.server import Shacached, wait_until
 
 CLIENTS = 8
 SIZES_BYTES = [1, 100, 4_000, 65_536, 65_537, 300_000]
 BLOBS = 60
+# More than one thread does for a claim.
+OPENS = 14
 # Calls without which the trace of a good server has to look bad.
 SYNC_OF_BLOB_FOLDERS = re.compile(r"/blobs/../..$")
 
@@ -52,6 +56,29 @@ class ClaimUnderKill(FaultTest):
         self.counts["acknowledged"] = everything.count()
         self.assertGreater(self.counts["acknowledged"], 2 * kills)
         self.assertGreater(self.counts["waiting"], 0)
+
+
+class ClaimWithoutDescriptors(FaultTest):
+    def test_what_cannot_be_claimed_still_waits(self):
+        signer = QuickSigner(self.folder)
+        server = self.start(signer.server(self.folder / "data"))
+        for at in range(1, OPENS + 1):
+            data = b"claimed when the %d. folder cannot be opened" % at
+            digest = post_blob(server, data).body.decode()
+            key, body = f"key-{at}", signer.entry_body(metadata(digest))
+            trace = Trace(
+                server, self.folder / "strace", ["openat2"],
+                inject=f"openat2:error=EMFILE:when={at}",
+            )
+            with trace:
+                status = put_entry(server, key, body).status
+            self.assertIn(status, (201, 503))
+            self.counts["claims"] += 1
+            self.counts["refused"] += status == 503
+            with self.subTest(f"at {at}"):
+                self.assertEqual(put_entry(server, key, body).status, 201)
+                self.assertEqual(get_blob(server, digest).body, data)
+        self.assertGreater(self.counts["refused"], 4)
 
 
 class ClaimUnderPowerCut(test_power_cut.PowerCut):

@@ -152,7 +152,7 @@ impl Durable {
     }
 
     /// Gives a durable file that lies elsewhere below the root its final name. When this returns it
-    /// survives a power cut there; when a sync fails, it is moved back.
+    /// survives a power cut there; when it fails, the file is moved back.
     pub(crate) fn adopt(&self, from: &Path, to: &Path) -> Result<Published, Fault> {
         let _name = lock(&self.names[name_lock(to)]);
         let _folder = self.stay(folder_lock(to));
@@ -166,14 +166,17 @@ impl Durable {
             return Err(Fault::new("rename", from, error));
         }
         let synced = self.folders.sync(&target).and_then(|()| self.folders.sync(&source));
-        if let Err(fault) = &synced
+        let adopted = self.confirm(&Placed { to, published, identity }, synced);
+        // Never removed: it was durable before.
+        if let Err(fault) = &adopted
             && published == Published::New
             && let Err(error) =
                 rustix::fs::renameat(&target.file, name(to), &source.file, name(from))
         {
             tracing::error!(path = %from.display(), %fault, %error, "it cannot be moved back");
         }
-        self.settle(&Placed { to, published, identity }, synced)
+        self.show(to, published);
+        adopted
     }
 
     /// Moves whatever is at `from` to `to`, durably, if `is_wrong` still says so; gives whether it
@@ -262,19 +265,23 @@ impl Durable {
 
     /// Shows what was placed, or takes it back when a sync failed or the name leads elsewhere now.
     fn settle(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
-        let Placed { to, published, identity } = *placed;
-        let settled = synced.and_then(|()| {
-            if self.folders.identity(to)? == Some(identity) {
-                return Ok(published);
-            }
-            let gone = io::Error::new(ErrorKind::NotFound, "it was moved away meanwhile");
-            Err(Fault::new("publish", to, gone))
-        });
-        if settled.is_err() && published == Published::New {
+        let settled = self.confirm(placed, synced);
+        if settled.is_err() && placed.published == Published::New {
             self.take_back(placed);
         }
-        self.show(to, published);
+        self.show(placed.to, placed.published);
         settled
+    }
+
+    /// Errors unless what was placed is synced and still there.
+    fn confirm(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
+        let Placed { to, published, identity } = *placed;
+        synced?;
+        if self.folders.identity(to)? == Some(identity) {
+            return Ok(published);
+        }
+        let gone = io::Error::new(ErrorKind::NotFound, "it was moved away meanwhile");
+        Err(Fault::new("publish", to, gone))
     }
 
     /// Removes a file that nobody has seen.
