@@ -65,6 +65,19 @@ class CheckBesideUploads(FaultTest):
                 self.counts["failed calls"] += 1
                 self.assertEqual(get_entries(self.server, KEY).status, 200)
 
+    def test_a_folder_that_cannot_be_looked_at(self):
+        digest = post_blob(self.server, b"in a folder that cannot be looked at").body.decode()
+        fan_out = blob_file(self.server.data, digest).parent.parent
+        trace = Trace(
+            self.server, self.folder / "strace", ["statx"], inject="statx:error=EIO", only=fan_out,
+        )
+        with trace:
+            report, code = self.verify()
+        self.assertGreater(sum(call.injected for call in trace.calls()), 1)
+        self.assertEqual({found["code"] for found in report["findings"]}, {"unreadable"})
+        self.assertEqual((report["units"], code), (256, DAMAGED))
+        self.assertEqual(get_blob(self.server, digest).status, 200)
+
     def test_a_blob_that_takes_the_place_of_something_else(self):
         """It comes after the check has listed the folder, and before its turn in there."""
         slow = b"hashed slowly" * BLOB_REPEATS

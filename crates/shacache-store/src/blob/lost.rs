@@ -67,12 +67,15 @@ impl BlobStore {
 
 impl Shared {
     async fn is_gone(&self, digest: &Digest) -> Result<bool, StoreError> {
-        match self.root.contains(self.layout.blob(digest)).await {
-            Ok(false) => Ok(!self.is_banned(digest).await?),
+        let is_gone = match self.root.contains(self.layout.blob(digest)).await {
+            Ok(false) => self.is_banned(digest).await.map(|is_banned| !is_banned),
             Ok(true) => Ok(false),
-            // It may be there, behind a link say.
-            Err(StoreError::Io { .. }) => Ok(false),
             Err(error) => Err(error),
+        };
+        match is_gone {
+            // It may be there or banned, behind a link say.
+            Err(StoreError::Io { .. } | StoreError::Busy { .. }) => Ok(false),
+            known => known,
         }
     }
 

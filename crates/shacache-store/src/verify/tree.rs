@@ -360,9 +360,13 @@ impl Tree<'_> {
 
     /// As [`Self::items`], but nothing of what is behind a link, which is a stray of its own.
     fn items_below(&self, folder: PathBuf, report: &mut Report) -> Result<Vec<Item>, Interruption> {
-        match reading(|| scan::status(&folder))? {
-            Some(found) if found.is_dir() => self.items(folder, report),
-            Some(_) | None => Ok(Vec::new()),
+        match reading(|| scan::status(&folder)) {
+            Ok(Some(found)) if found.is_dir() => self.items(folder, report),
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => {
+                self.unreadable(&folder, &error, report);
+                Ok(Vec::new())
+            }
         }
     }
 

@@ -333,6 +333,24 @@ async fn a_link_in_a_folders_place_is_taken_away_and_nothing_behind_it_read() {
     subject.close().await;
 }
 
+/// Whether a blob is banned cannot be told then, and the check goes on all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_among_the_bans_is_taken_away_and_ends_no_check() {
+    let mut subject = filled().await;
+    let digest = Digest::of(b"elsewhere");
+    let entry = entry(&digest, "its blob is not there");
+    subject.store().directory().append(&key("k"), entry).await.expect("added");
+    let hex = digest.to_string();
+    let bans = subject.data().join("archive/tombstones/blobs").join(&hex[..2]);
+    fs::create_dir_all(&bans).expect("made");
+    symlink("/nonexistent", bans.join(&hex[2..4])).expect("linked");
+    let dry = verify(&subject, &VerifyOptions { dry_run: true, ..WHOLE }).await;
+    assert_eq!((damages(&dry), dry.units), (vec![Code::Stray], 256));
+    assert_eq!(damages(&verify(&subject, &WHOLE).await), [Code::Stray]);
+    assert_eq!(codes(&verify(&subject, &WHOLE).await), [Code::BlobMissing]);
+    subject.close().await;
+}
+
 /// The key of the entries in a folder whose name does not spell it.
 fn long_key() -> Key {
     let key = key(&format!("Key 19 {}", "x".repeat(380)));
