@@ -169,9 +169,11 @@ impl Fault {
     /// disk, or the device or its file system said so itself.
     pub(crate) fn condemns_the_disk(&self) -> bool {
         match Errno::from_io_error(&self.source) {
-            Some(errno) if SPACE.contains(&errno) || DESCRIPTORS.contains(&errno) => false,
-            Some(errno) if DISK.contains(&errno) => true,
-            Some(_) | None => SYNCS.contains(&self.op),
+            Some(errno) if SPACE.contains(&errno) => false,
+            // Also one for want of memory: what was to be written may be lost.
+            _ if SYNCS.contains(&self.op) => true,
+            Some(errno) => DISK.contains(&errno),
+            None => false,
         }
     }
 }
@@ -198,3 +200,20 @@ const SPACE: [Errno; 2] = [Errno::NOSPC, Errno::DQUOT];
 const DESCRIPTORS: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
 const DISK: [Errno; 4] = [Errno::IO, Errno::ROFS, Errno::NXIO, Errno::NODEV];
 const SYNCS: [&str; 2] = ["fsync", "syncfs"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_that_failed_condemns_the_disk_unless_that_is_full() {
+        let condemns =
+            |op, errno: Errno| Fault::new(op, Path::new("file"), errno).condemns_the_disk();
+        for op in SYNCS {
+            assert!(condemns(op, Errno::IO) && condemns(op, Errno::NOMEM), "{op}");
+            assert!(!condemns(op, Errno::NOSPC) && !condemns(op, Errno::DQUOT), "{op}");
+        }
+        assert!(condemns("write", Errno::IO));
+        assert!(!condemns("open", Errno::NOMEM) && !condemns("open", Errno::MFILE));
+    }
+}
