@@ -285,7 +285,7 @@ impl Store {
     /// everything in the archive is in the index, the other digests of blobs included.
     ///
     /// # Errors
-    /// When the archive cannot be read.
+    /// When something in the archive cannot be read; the rest is in the index all the same.
     pub async fn reindex(&self) -> Result<Reindexed, StoreError> {
         let _walking = self.0.walking.lock().await;
         let found = self.0.reindexer.rebuild().await?;
@@ -391,7 +391,7 @@ impl Store {
                 "the index is in step with the archive"
             ),
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "the archive cannot be walked");
+                tracing::error!(error = %Chain(&error), "not all of the archive was read");
             }
         }
     }

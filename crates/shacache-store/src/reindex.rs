@@ -8,7 +8,7 @@ use crate::blob::BlobStore;
 use crate::blocking::blocking;
 use crate::directory::folder::{self, Whose};
 use crate::directory::key_file;
-use crate::error::StoreError;
+use crate::error::{Chain, StoreError};
 use crate::index::{Change, Index};
 use crate::layout::Layout;
 use crate::publisher::Publisher;
@@ -27,6 +27,32 @@ pub struct Reindexed {
     pub entries: u64,
     /// Blobs that the index listed before, and that are gone.
     pub lost: u64,
+}
+
+/// What of the archive could not be read: the rest is listed all the same, and the walk fails at its
+/// end.
+#[derive(Debug, Default)]
+struct Unread(Option<StoreError>);
+
+impl Unread {
+    /// What was read; `None` when it could not be, which is told at the end.
+    fn skip<T>(&mut self, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match read {
+            Err(error @ StoreError::Io { .. }) => {
+                tracing::error!(error = %Chain(&error), "not read, and so not in the index");
+                self.0.get_or_insert(error);
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+
+    fn told<T>(self, found: T) -> Result<T, StoreError> {
+        match self.0 {
+            Some(error) => Err(error),
+            None => Ok(found),
+        }
+    }
 }
 
 /// What the walk needs.
@@ -64,12 +90,15 @@ impl Reindexer {
     }
 
     async fn restore_key_files(&self) -> Result<(), StoreError> {
+        // The walk comes to the same folders, and tells.
+        let mut unread = Unread::default();
         for folder in folders(self.layout.entries()).await? {
-            for folder in folders(folder).await? {
+            for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
                 self.blobs.check_running()?;
                 let (layout, asked) = (self.layout.clone(), folder.clone());
-                if blocking(move || folder::whose(&layout, &asked)).await? == Whose::LongKey {
-                    self.restore_key_file(&folder).await?;
+                let whose = blocking(move || folder::whose(&layout, &asked)).await;
+                if unread.skip(whose)? == Some(Whose::LongKey) {
+                    unread.skip(self.restore_key_file(&folder).await)?;
                 }
             }
         }
@@ -81,33 +110,36 @@ impl Reindexer {
     }
 
     async fn walk(&self) -> Result<Reindexed, StoreError> {
-        let mut found =
-            Reindexed { lost: self.forget_absent_blobs().await?, ..Reindexed::default() };
+        let mut unread = Unread::default();
+        let lost = self.forget_absent_blobs(&mut unread).await?;
+        let mut found = Reindexed { lost, ..Reindexed::default() };
         if found.lost > 0 {
             tracing::error!(lost = found.lost, "blobs are gone: `shacached verify` tells which");
         }
         for folder in folders(self.layout.blobs()).await? {
-            for folder in folders(folder).await? {
+            for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
                 self.blobs.check_running()?;
-                self.walk_blobs(folder, &mut found).await?;
+                self.walk_blobs(folder, &mut found, &mut unread).await?;
             }
         }
         self.index.record(Change::EntriesBegin);
         for folder in folders(self.layout.entries()).await? {
-            for folder in folders(folder).await? {
+            for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
                 self.blobs.check_running()?;
-                self.walk_entries(folder, &mut found).await?;
+                unread.skip(self.walk_entries(folder, &mut found).await)?;
             }
         }
-        self.index.record(Change::EntriesEnd);
+        if unread.0.is_none() {
+            self.index.record(Change::EntriesEnd);
+        }
         // A blob may be listed, and its other digests have gone with an earlier index.
         self.index.flush().await;
         self.blobs.compute_aliases();
-        Ok(found)
+        unread.told(found)
     }
 
     /// Blobs that got lost stay listed, until a check has told which they are; gives their number.
-    async fn forget_absent_blobs(&self) -> Result<u64, StoreError> {
+    async fn forget_absent_blobs(&self, unread: &mut Unread) -> Result<u64, StoreError> {
         let (mut after, mut lost) = (None, 0);
         loop {
             let listed = self.index.blobs(after).await?;
@@ -116,7 +148,9 @@ impl Reindexer {
             };
             after = Some(*last);
             for (digest, size) in listed {
-                let there = self.blobs.look_up(&digest).await?;
+                let Some(there) = unread.skip(self.blobs.look_up(&digest).await)? else {
+                    continue;
+                };
                 if there.is_some_and(|blob| blob.size() == size) {
                     continue;
                 }
@@ -129,11 +163,20 @@ impl Reindexer {
         }
     }
 
-    async fn walk_blobs(&self, folder: PathBuf, found: &mut Reindexed) -> Result<(), StoreError> {
-        for digest in blocking(move || digests(&folder)).await? {
+    async fn walk_blobs(
+        &self,
+        folder: PathBuf,
+        found: &mut Reindexed,
+        unread: &mut Unread,
+    ) -> Result<(), StoreError> {
+        let digests = unread.skip(blocking(move || digests(&folder)).await)?;
+        for digest in digests.unwrap_or_default() {
             let sums = match self.index.sums(&digest).await? {
                 Some(sums) => Some(Arc::new(sums)),
-                None => self.blobs.list(&digest).await?,
+                None => match unread.skip(self.blobs.list(&digest).await)? {
+                    Some(sums) => sums,
+                    None => continue,
+                },
             };
             match sums {
                 Some(sums) => {

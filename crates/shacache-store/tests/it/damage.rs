@@ -215,6 +215,39 @@ fn execute(data: &Path, sql: &str) {
     assert_eq!(database.execute(sql, []).expect("changed"), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_keeps_nothing_else_out_of_a_new_index() {
+    let mut subject = Subject::new(Between::Nothing);
+    let mut links = Vec::new();
+    for seed in 1..4 {
+        let digest = *subject.upload(&some_bytes(seed, 1000)).await.expect("stored").digest();
+        let key = key(&format!("key-{seed}"));
+        subject.store().directory().append(&key, entry(&digest, "n")).await.expect("added");
+        if seed == 2 {
+            let (hex, name) = (digest.to_string(), key.file_name());
+            let tombstones = subject.data().join("archive/tombstones");
+            links.push(tombstones.join("blobs").join(&hex[..2]).join(&hex[2..4]));
+            links.push(tombstones.join("entries").join(name.fan_out()).join(name.name()));
+        }
+    }
+    for link in &links {
+        fs::create_dir_all(link.parent().expect("a folder")).expect("made");
+        symlink("/nonexistent", link).expect("linked");
+    }
+    subject.close().await;
+    subject.remove_index();
+    subject.adopt(subject.try_open().expect("opened"));
+    let failed = subject.store().reindex().await.expect_err("one blob and one key are not read");
+    assert!(Chain(&failed).to_string().contains("it is a link"), "{}", Chain(&failed));
+    let totals = subject.store().totals().await.expect("read");
+    assert_eq!((totals.blobs, totals.entries), (2, 2));
+    assert!(!subject.store().is_indexed());
+    links.iter().for_each(|link| fs::remove_file(link).expect("removed"));
+    let found = subject.store().reindex().await.expect("reindexed");
+    assert_eq!((found.blobs, found.entries), (3, 3));
+    subject.close().await;
+}
+
 #[tokio::test]
 async fn putting_an_entry_again_heals_its_file() {
     let mut subject = Subject::new(Between::Nothing);
