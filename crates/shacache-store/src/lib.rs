@@ -368,12 +368,15 @@ impl Store {
     }
 
     async fn reconcile_when_needed(&self) {
+        let mut pause = SHORTEST_PAUSE;
         loop {
             self.reconcile_if_needed().await;
             if self.0.index.is_complete() {
+                pause = SHORTEST_PAUSE;
                 self.0.index.stale().await;
             } else {
-                tokio::time::sleep(RECONCILE_PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PAUSE);
             }
         }
     }
@@ -439,5 +442,7 @@ impl Shared {
     }
 }
 
-/// Between two walks over an archive that the index cannot be brought in step with.
-const RECONCILE_PAUSE: Duration = Duration::from_secs(60);
+/// Between two walks over an archive that the index could not be brought in step with: short when
+/// something came between, and twice as long after each that was in vain.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
