@@ -229,9 +229,7 @@ impl Verifier {
         report: &mut Report,
     ) -> Result<(), Interruption> {
         let tree = self.tree((!options.dry_run).then(Timestamp::now));
-        tree.check_index(report).await?;
-        tree.check_top(report).await?;
-        tree.check_unclaimed(report)?;
+        tree.check_outside_units(report).await?;
         let mut saved = Instant::now();
         for unit in options.subset.units() {
             if options.resume && self.state().is_done(unit) {
@@ -275,9 +273,8 @@ impl Verifier {
         let (unit, _) = self.state().oldest();
         let tree = self.tree(Some(Timestamp::now()));
         if unit == 0 {
-            // What belongs to no unit is looked at as often as this one.
-            tree.check_index(report).await?;
-            tree.check_top(report).await?;
+            // As often as this one.
+            tree.check_outside_units(report).await?;
         }
         tree.check_unit(unit, course, report).await?;
         self.state().checked(unit);

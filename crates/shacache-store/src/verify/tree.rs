@@ -13,15 +13,14 @@ use super::finding::{Code, Finding};
 use super::{Course, Interruption, Report, reading};
 use crate::blob::{BlobStore, Checked};
 use crate::error::{Chain, Fault, StoreError};
-use crate::hold;
 use crate::index::Index;
-use crate::layout::{FORMAT, Layout, RecordName, digest_of_path};
+use crate::layout::{Layout, RecordName, digest_of_path};
 use crate::publisher::Publisher;
 use crate::scan::{self, Content};
 use crate::timestamp::Timestamp;
 
 mod keys;
-mod unclaimed;
+mod outside_units;
 
 /// The archive as a check sees it.
 #[derive(Debug)]
@@ -43,52 +42,6 @@ pub(super) struct Item {
 }
 
 impl Tree<'_> {
-    /// Checks the index's file; what is in it is compared with the archive as that is read.
-    pub(super) async fn check_index(&self, report: &mut Report) -> Result<(), Interruption> {
-        let damage = match self.index.damage(self.quarantine.is_some()).await {
-            Err(StoreError::Closed) => return Err(StoreError::Closed.into()),
-            Err(error) => Some(Chain(&error).to_string()),
-            Ok(damage) => damage,
-        };
-        if let Some(damage) = damage {
-            let path = self.layout.database();
-            report.add(self.finding(Code::IndexWrong, &path, &damage, None));
-        }
-        Ok(())
-    }
-
-    /// Checks the folders above the fan-out.
-    pub(super) async fn check_top(&self, report: &mut Report) -> Result<(), Interruption> {
-        let mut has_version = None;
-        for item in self.items(self.layout.archive(), report)? {
-            match (item.name.as_str(), item.metadata.is_dir()) {
-                ("VERSION", _) => has_version = Some(self.check_version(&item, report)),
-                ("blobs" | "entries", true) => self.check_fan_outs(&item, report)?,
-                ("tombstones", true) => {
-                    for item in self.items(item.path, report)? {
-                        match (item.name.as_str(), item.metadata.is_dir()) {
-                            ("blobs" | "entries", true) => {
-                                self.check_fan_outs(&item, report)?;
-                            }
-                            _ => self.stray(&item, report),
-                        }
-                    }
-                }
-                ("holds", true) => self.check_holds(&item, report),
-                ("audit", true) => {}
-                _ => self.stray(&item, report),
-            }
-        }
-        if has_version.is_none() {
-            let path = self.layout.version();
-            report.add(self.finding(Code::VersionWrong, &path, "missing", None));
-        }
-        if has_version != Some(true) && self.quarantine.is_some() {
-            self.restore_version(report).await;
-        }
-        Ok(())
-    }
-
     /// Checks everything whose fan-out begins with this byte.
     pub(super) async fn check_unit(
         &self,
@@ -123,48 +76,6 @@ impl Tree<'_> {
         }
         report.units += 1;
         Ok(())
-    }
-
-    /// What cannot be read stays where it is: as long as it does, nothing is deleted.
-    fn check_holds(&self, folder: &Item, report: &mut Report) {
-        match reading(|| hold::unreadable(self.layout)) {
-            Ok(paths) => {
-                for path in paths {
-                    let detail = "nobody can tell what it holds, so nothing is deleted";
-                    report.add(self.finding(Code::HoldDamaged, &path, detail, None));
-                }
-            }
-            Err(error) => self.unreadable(&folder.path, &error, report),
-        }
-    }
-
-    fn check_fan_outs(&self, folder: &Item, report: &mut Report) -> Result<(), Interruption> {
-        self.folders(folder.path.clone(), is_fan_out, report).map(drop)
-    }
-
-    /// Whether the file says what it has to; moves it away otherwise.
-    fn check_version(&self, item: &Item, report: &mut Report) -> bool {
-        match reading(|| is_version(&item.path)) {
-            Ok(true) => true,
-            Ok(false) => {
-                let is_wrong = |path: &Path| is_version(path).map(|is_right| !is_right);
-                self.displace(Code::VersionWrong, item, "not 1", is_wrong, report);
-                false
-            }
-            Err(error) => {
-                self.unreadable(&item.path, &error, report);
-                true
-            }
-        }
-    }
-
-    /// The store was opened as one of this format: another process took the file away since.
-    async fn restore_version(&self, report: &mut Report) {
-        let path = self.layout.version();
-        let made = self.publisher.publish(format!("{FORMAT}\n").into(), path.clone()).await;
-        if let Err(error) = made {
-            self.unreadable(&path, &error, report);
-        }
     }
 
     /// Checks that nothing is gone that the index lists.
@@ -382,12 +293,6 @@ impl Tree<'_> {
             Ok(items) => Ok(items),
         }
     }
-}
-
-/// Whether the file says which format this is.
-fn is_version(path: &Path) -> Result<bool, Fault> {
-    let right = format!("{FORMAT}\n");
-    Ok(scan::content(path, right.len() as u64 + 1)? == Content::Bytes(right.into()))
 }
 
 /// What is wrong with a tombstone that is there.
