@@ -182,9 +182,15 @@ pub(crate) struct HoldingArgs {
 }
 
 impl SearchArgs {
-    pub(crate) fn command(self) -> Result<(Common, Command), CannotRead> {
-        let mut fields: BTreeMap<String, String> = self.fields.into_iter().collect();
-        fields.extend(self.url.map(|url| ("url".to_owned(), url)));
+    pub(crate) fn command(self) -> Result<(Common, Command), Unusable> {
+        let mut fields = BTreeMap::new();
+        for (name, pattern) in
+            self.fields.into_iter().chain(self.url.map(|url| (URL.to_owned(), url)))
+        {
+            if fields.insert(name.clone(), pattern).is_some() {
+                return Err(Unusable::Twice(name));
+            }
+        }
         let Part { after, limit } = self.part;
         let signer = self.signer.map(read).transpose()?;
         let (key, digest, file) = (self.key, self.digest, self.file);
@@ -202,7 +208,7 @@ impl ListArgs {
 }
 
 impl DeleteArgs {
-    pub(crate) fn command(self) -> Result<(Common, Command), CannotRead> {
+    pub(crate) fn command(self) -> Result<(Common, Command), Unusable> {
         let Self { common, key, entry, signer, since, reason, dry_run } = self;
         let signer = signer.map(read).transpose()?;
         let delete = Delete { key, entry, signer, since, why: reason.why, dry_run };
@@ -246,17 +252,23 @@ impl HoldingArgs {
     }
 }
 
-fn read(path: PathBuf) -> Result<String, CannotRead> {
-    fs::read_to_string(&path).map_err(|source| CannotRead { path, source })
+fn read(path: PathBuf) -> Result<String, Unusable> {
+    fs::read_to_string(&path).map_err(|source| Unusable::Unread { path, source })
 }
 
-/// A file that the command line names cannot be read.
+/// Why a command line that is well-formed is no command.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {}", path.display())]
-pub(crate) struct CannotRead {
-    path: PathBuf,
-    source: io::Error,
+pub(crate) enum Unusable {
+    /// A file that it names cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unread { path: PathBuf, source: io::Error },
+    /// One pattern would take the other's place.
+    #[error("one pattern for the field {0:?}, and not two")]
+    Twice(String),
 }
+
+/// The field that has an option of its own.
+const URL: &str = "url";
 
 fn field(text: &str) -> Result<(String, String), &'static str> {
     let (name, pattern) = text.split_once('=').ok_or("not NAME=PATTERN")?;

@@ -186,6 +186,11 @@ fn a_command_that_makes_no_sense_is_refused_in_one_line() {
         (vec!["search", "--since", "soon"], 1, "shacached: \"soon\" is neither"),
         (vec!["keys", "--limit", "0"], 1, "shacached: a page has 1 to 10000"),
         (vec!["search", "--signer", "/nowhere"], 1, "shacached: cannot read /nowhere: "),
+        (
+            vec!["search", "--field", "url=a", "--url", "b"],
+            1,
+            "shacached: one pattern for the field \"url\", and not two",
+        ),
         (vec!["delete", WHY[0], WHY[1]], 2, "error: "),
         (vec!["delete", "--key", "one"], 2, "error: "),
     ] {
