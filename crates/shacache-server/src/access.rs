@@ -231,6 +231,21 @@ impl Access {
     }
 
     async fn require(&self, role: Role, sender: Sender<'_>) -> Result<Grant, Refusal> {
+        self.require_for(role, |_| true, sender).await
+    }
+
+    async fn require_key(&self, key: Option<&Key>, sender: Sender<'_>) -> Result<Grant, Refusal> {
+        let may_put = |rights: &Rights| key.is_some_and(|key| rights.may_put(key));
+        self.require_for(Role::Put, may_put, sender).await
+    }
+
+    /// The role, and for the key at hand, as far as `fits` tells.
+    async fn require_for(
+        &self,
+        role: Role,
+        fits: impl FnOnce(&Rights) -> bool,
+        sender: Sender<'_>,
+    ) -> Result<Grant, Refusal> {
         if !Defence::Rights.is_up() {
             return Ok(Grant { name: None, terms: Terms::Unconditional });
         }
@@ -238,18 +253,7 @@ impl Access {
         if !rights.may(role) {
             return Err(Refusal::Role { name, role });
         }
-        Ok(Grant { name: Some(name), terms: Terms::Unconditional })
-    }
-
-    async fn require_key(&self, key: Option<&Key>, sender: Sender<'_>) -> Result<Grant, Refusal> {
-        if !Defence::Rights.is_up() {
-            return Ok(Grant { name: None, terms: Terms::Unconditional });
-        }
-        let Identity { name, rights } = self.known(sender).await?;
-        if !rights.may(Role::Put) {
-            return Err(Refusal::Role { name, role: Role::Put });
-        }
-        if !key.is_some_and(|key| rights.may_put(key)) {
+        if !fits(&rights) {
             return Err(Refusal::Key(name));
         }
         Ok(Grant { name: Some(name), terms: Terms::Unconditional })
