@@ -65,11 +65,13 @@ fn send_tree(tree: &ArchiveTree, sender: &Sender) -> Result<(), SourceEnd> {
             match tree.file(&name) {
                 // Gone since it was listed.
                 Ok(None) => {}
-                Ok(Some(mut file)) => {
-                    let bytes = file.metadata().map_or(0, |found| found.len());
-                    // What cannot be read was told, and says nothing about the next file.
-                    let _told = send_file(sender, name, bytes, &mut file, from)?;
-                }
+                Ok(Some(mut file)) => match file.metadata() {
+                    Ok(found) => {
+                        // What cannot be read was told, and says nothing about the next file.
+                        let _told = send_file(sender, name, found.len(), &mut file, from)?;
+                    }
+                    Err(error) => sender.found(Code::Unreadable, from, &error.to_string())?,
+                },
                 Err(error) => {
                     sender.found(Code::Unreadable, from, &Chain(&error).to_string())?;
                 }
