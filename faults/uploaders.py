@@ -47,23 +47,32 @@ class Uploaders:
                     return
 
     def _upload_one(self, chance, name, number):
-        answer = post_blob(self.server, chance.randbytes(chance.choice(self.sizes_bytes)))
-        if answer.status != 201:
-            self.refusals.append(answer.status)
+        """Whether to go on."""
+        digest = self._post(chance)
+        if digest is None:
             return False
-        digest = answer.body.decode()
         self.acknowledged.add_blob(digest)
         if number % 2:
             return True
         text = metadata(digest, by=name, number=number)
-        # Every other key is new, so that its folder is; the rest share a few.
-        key = f"own:{name}/{number}" if number % 4 else f"shared:{chance.randrange(20)}"
-        answer = put_entry(self.server, key, entry_body(text))
-        if answer.status != 201:
-            self.refusals.append(answer.status)
+        key = key_of(chance, name, number)
+        if not self._put(key, entry_body(text)):
             return False
         self.acknowledged.add_entry(key, text)
         return True
+
+    def _post(self, chance):
+        """The digest of a new blob that was acknowledged."""
+        answer = post_blob(self.server, chance.randbytes(chance.choice(self.sizes_bytes)))
+        return answer.body.decode() if self._is_acknowledged(answer) else None
+
+    def _put(self, key, body):
+        return self._is_acknowledged(put_entry(self.server, key, body))
+
+    def _is_acknowledged(self, answer):
+        if answer.status != 201:
+            self.refusals.append(answer.status)
+        return answer.status == 201
 
 
 class SignedUploaders(Uploaders):
@@ -75,21 +84,21 @@ class SignedUploaders(Uploaders):
         self.signer = signer
 
     def _upload_one(self, chance, name, number):
-        answer = post_blob(self.server, chance.randbytes(chance.choice(self.sizes_bytes)))
-        if answer.status != 201:
-            self.refusals.append(answer.status)
+        digest = self._post(chance)
+        if digest is None:
             return False
-        digest = answer.body.decode()
         text = metadata(digest, by=name, number=number)
-        key = f"own:{name}/{number}" if number % 4 else f"shared:{chance.randrange(20)}"
-        body = self.signer.entry_body(text)
+        key, body = key_of(chance, name, number), self.signer.entry_body(text)
         if number % 3 == 2:
             self.acknowledged.add_waiting(digest, key, text, body)
             return True
-        answer = put_entry(self.server, key, body)
-        if answer.status != 201:
-            self.refusals.append(answer.status)
+        if not self._put(key, body):
             return False
         self.acknowledged.add_blob(digest)
         self.acknowledged.add_entry(key, text)
         return True
+
+
+def key_of(chance, name, number):
+    """Most keys are new, so that their folders are; the rest share a few."""
+    return f"own:{name}/{number}" if number % 4 else f"shared:{chance.randrange(20)}"
