@@ -92,7 +92,8 @@ class Scrub(FaultTest):
     def test_a_rate_is_kept(self):
         self.start(self.server)
         begun = time.monotonic()
-        share = self.verify("--dry-run", "--subset", by_tier("1/4", "1/64"), "--rate", str(RATE_BYTES))
+        subset = by_tier("1/4", "1/64")
+        share = self.verify("--dry-run", "--subset", subset, "--rate", str(RATE_BYTES))
         took_s = time.monotonic() - begun
         due_s = share["bytes"] / RATE_BYTES
         self.counts["ms"], self.counts["ms at least"] = int(1000 * took_s), int(1000 * due_s)

@@ -1,7 +1,7 @@
-//! Files and entries of other archives on their way into this one. Owns how many go in at once, and the
-//! account of what came of them. What is taken is decided by the store, here or in the server that
-//! has it open ([`target`]); where things come from is the matter of [`source`], and of [`archive`]
-//! and [`slapproxy`].
+//! Files and entries of other archives on their way into this one. Owns how many go in at once, and
+//! the account of what came of them. What is taken is decided by the store, here or in the server
+//! that has it open ([`target`]); where things come from is the matter of [`source`], and of
+//! [`archive`] and [`slapproxy`].
 
 use std::collections::HashSet;
 use std::error::Error;

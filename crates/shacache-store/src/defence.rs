@@ -1,6 +1,7 @@
-//! What stands between an upload and its loss or misuse, by name. In every build but one all of it is at work,
-//! and this file is gone from the program. In a build with the feature `removable-defences`, for the
-//! fault tests only, the environment takes defences away: the test of each has to fail without it.
+//! What stands between an upload and its loss or misuse, by name. In every build but one all of it is
+//! at work, and this file is gone from the program. In a build with the feature
+//! `removable-defences`, for the fault tests only, the environment takes defences away: the test of
+//! each has to fail without it.
 //! Must not know what the defences do.
 
 use std::sync::LazyLock;

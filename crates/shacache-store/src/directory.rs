@@ -174,9 +174,8 @@ impl Directory {
     }
 
     /// Adds an entry, and moves the blob that it names into the archive if it lay unclaimed, or had
-    /// been collected. When
-    /// this returns both are on disk and survive a power cut. The same entry twice is one entry.
-    /// Once begun it goes to its end, also when the caller stops waiting.
+    /// been collected. When this returns both are on disk and survive a power cut. The same entry
+    /// twice is one entry. Once begun it goes to its end, also when the caller stops waiting.
     ///
     /// # Errors
     /// When it cannot be written; nothing is added then.

@@ -72,8 +72,8 @@ impl Store {
     }
 
     /// Begins to take a blob of another archive that this one does not have whole
-    /// ([`BlobStore::has_whole`](crate::blob::BlobStore::has_whole)). A ban counts unless that archive has it, too, and
-    /// keeps the bytes all the same: `banned_there`.
+    /// ([`BlobStore::has_whole`](crate::blob::BlobStore::has_whole)). A ban counts unless that
+    /// archive has it, too, and keeps the bytes all the same: `banned_there`.
     ///
     /// # Errors
     /// When there is no space, or writes are refused.

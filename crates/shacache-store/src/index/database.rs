@@ -267,8 +267,8 @@ const ONE_PROCESS: &CStr = c"unix-excl";
 const VERSION: u32 = 4;
 
 /// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
-/// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last orderly
-/// stop; `uses_since` is the day since when no row of `used` got lost.
+/// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last
+/// orderly stop; `uses_since` is the day since when no row of `used` got lost.
 const SCHEMA: &str = "
 BEGIN;
 CREATE TABLE blob (
