@@ -26,16 +26,17 @@ def main():
     if os.cpu_count() < 2:
         sys.exit("two cores are needed: one for the server, one for what asks it")
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    results = []
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
-        for case in cases:
-            with case(Place(Path(folder), arguments.size_mib)) as opened:
-                for contest in opened.contests():
-                    results.append(hold(contest, arguments.rounds))
     print("\n".join(f"{name}: {value}" for name, value in machine.items()))
     print(f"rounds: {arguments.rounds}; values are medians, in brackets the least and the most")
-    for result in results:
-        print("\n" + result.table())
+    results = []
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
+        place = Place(Path(folder), arguments.size_mib, arguments.seconds)
+        for contest in chosen_contests(cases, place, arguments.only):
+            results.append(hold(contest, arguments.rounds))
+            # At once: what was measured is not lost when a later one fails.
+            print("\n" + results[-1].table(), flush=True)
+    if not results:
+        sys.exit("no such contest")
     if arguments.json:
         document = {
             "machine": machine,
@@ -48,7 +49,13 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(prog="./bench", description=__doc__.partition("\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="only cases of this name")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only contests with this in their title"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contestant (5)")
+    parser.add_argument(
+        "--seconds", type=int, default=3, help="how long a server is asked in each run (3)"
+    )
     parser.add_argument("--size-mib", type=int, default=1024, help="size of a large file (1024)")
     parser.add_argument(
         "--folder", type=Path, default=CHECKOUT / ".test/bench",
@@ -61,8 +68,16 @@ def parse():
 def chosen_cases(names):
     for path in sorted(Path(__file__).parent.glob("case_*.py")):
         case = importlib.import_module(f"benchmark.{path.stem}").CASE
-        if not names or case.name in names:
+        if case.name in names or not (names or case.is_long):
             yield case
+
+
+def chosen_contests(cases, place, text):
+    for case in cases:
+        with case(place) as opened:
+            for title, contest in opened.contests():
+                if text in title:
+                    yield contest(title)
 
 
 def hold(contest, rounds):
@@ -75,6 +90,8 @@ def hold(contest, rounds):
                 f"{contest.title}: {contestant.name}, round {round_number + 1} of {rounds}",
                 file=sys.stderr, flush=True,
             )
+            # What others left to be written to the disk costs this one nothing.
+            os.sync()
             results.add(contestant, contestant.run())
     return results
 

@@ -34,10 +34,13 @@ class Target:
     peer: str | None = None
     ratio: float | None = None
     at_most: float | None = None
+    at_least: float | None = None
 
     def __str__(self):
         if self.peer is not None:
             return f"{self.contestant}: {self.ratio} of the {self.measure} of {self.peer}"
+        if self.at_least is not None:
+            return f"{self.contestant}: {self.measure} of at least {self.at_least:g}"
         return f"{self.contestant}: {self.measure} of at most {self.at_most:g}"
 
     def is_met(self, medians):
@@ -45,6 +48,8 @@ class Target:
         reached = medians[self.contestant][self.measure]
         if self.peer is not None:
             return reached >= self.ratio * medians[self.peer][self.measure]
+        if self.at_least is not None:
+            return reached >= self.at_least
         return reached <= self.at_most
 
 
@@ -63,9 +68,11 @@ class Contest:
 
 
 class Case:
-    """Several contests that share what has to be set up. `name` picks it on the command line."""
+    """Several contests that share what has to be set up. `name` picks it on the command line; those
+    that take long run only then."""
 
     name = ""
+    is_long = False
 
     def __init__(self, place):
         """`place` is what the runner offers: a folder, the cores, the size of things."""
@@ -79,4 +86,5 @@ class Case:
         """Ends it."""
 
     def contests(self):
+        """Gives the title of each contest and what sets it up: a function that takes the title."""
         raise NotImplementedError

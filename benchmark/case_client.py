@@ -45,25 +45,32 @@ class ClientCase(Case):
         shutil.rmtree(self.folder)
 
     def contests(self):
+        size = f"{self.place.size_mib} MiB"
+        yield f"download of {size} to a file, verified", self.downloads
+        yield f"upload of a file of {size} that the server has not", self.uploads
+
+    def downloads(self, title):
         self.upload_with_python()
-        yield Contest(
-            f"download of {self.place.size_mib} MiB to a file, verified",
-            [SPEED, MEMORY],
-            [
-                Contestant(OURS, lambda: self.download(self.our_download)),
-                Contestant(BARE, lambda: self.download(self.bare_download)),
-                Contestant(PYTHON, lambda: self.download(self.python_download)),
-            ],
-            BARE, TARGETS,
+        return self.contest(
+            title,
+            lambda: self.download(self.our_download),
+            lambda: self.download(self.bare_download),
+            lambda: self.download(self.python_download),
         )
-        yield Contest(
-            f"upload of a file of {self.place.size_mib} MiB that the server has not",
-            [SPEED, MEMORY],
-            [
-                Contestant(OURS, lambda: self.upload(self.our_upload)),
-                Contestant(BARE, lambda: self.upload(self.bare_upload)),
-                Contestant(PYTHON, lambda: self.upload(self.python_upload)),
-            ],
+
+    def uploads(self, title):
+        return self.contest(
+            title,
+            lambda: self.upload(self.our_upload),
+            lambda: self.upload(self.bare_upload),
+            lambda: self.upload(self.python_upload),
+        )
+
+    @staticmethod
+    def contest(title, ours, bare, python):
+        return Contest(
+            title, [SPEED, MEMORY],
+            [Contestant(OURS, ours), Contestant(BARE, bare), Contestant(PYTHON, python)],
             BARE, TARGETS,
         )
 

@@ -4,6 +4,7 @@ is started there and watched."""
 import os
 import re
 import select
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -14,6 +15,13 @@ RELEASE = CHECKOUT / "target/release"
 SHACACHE = RELEASE / "shacache"
 SHACACHED = RELEASE / "shacached"
 BARE_PIPELINE = RELEASE / "examples/bare-pipeline"
+BARE_SERVER = RELEASE / "examples/bare-server"
+LOAD = RELEASE / "examples/load"
+# How much the server keeps at hand of verified bytes, as it ships.
+HOT_MIB = 64
+# Debian keeps it where the PATH of users may not lead.
+NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
+SEAWEEDFS = CHECKOUT / ".test/venv-seaweedfs/bin/weed"
 PYTHON_COMMANDS = CHECKOUT / ".test/venv/bin"
 
 
@@ -23,6 +31,7 @@ class Place:
 
     folder: Path
     size_mib: int
+    seconds: int
     server_core: int = 0
     client_core: int = 1
 
