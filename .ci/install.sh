@@ -8,6 +8,13 @@ require_program() {
     command -v "$program" >/dev/null || packages+=("$package")
 }
 
+# slapos.core needs a module that is compiled when it is installed. Adds to the caller's list.
+require_for_slapos() {
+    require_program gcc gcc
+    [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] \
+        || packages+=(python3-dev)
+}
+
 # Installs the caller's list of packages.
 install_packages() {
     if [ ${#packages[@]} -eq 0 ]; then
@@ -55,4 +62,15 @@ install_python_environment() {
     python3 -m venv "$folder"
     "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
     echo "$*" >"$stamp"
+}
+
+# The client of today.
+install_client_environment() {
+    install_python_environment .test/venv "slapos.libnetworkcache==0.30" "setuptools==75.8.0"
+}
+
+# slapproxy, and what reads the caches beside the client.
+install_slapos_environment() {
+    install_python_environment .test/venv-slapos "slapos.core==1.26.1" "slapcache==0.1.12" \
+        "slapos.libnetworkcache==0.30" "setuptools==75.8.0"
 }

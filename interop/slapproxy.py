@@ -11,9 +11,12 @@ START_LIMIT_S = 60
 
 
 class Slapproxy:
-    """`slapos proxy start` with a cache in `folder`. Use it as a context manager: leaving ends it."""
+    """`slapos proxy start` with a cache in `folder`. Use it as a context manager: leaving ends it.
 
-    def __init__(self, folder):
+    `prefix` is put before the command.
+    """
+
+    def __init__(self, folder, *, prefix=()):
         self.content, self.metadata = Path(folder, "content"), Path(folder, "metadata")
         self.content.mkdir(parents=True)
         self.metadata.mkdir()
@@ -24,14 +27,17 @@ class Slapproxy:
             f"shacache_content_directory = {self.content}\n"
             f"shacache_metadata_directory = {self.metadata}\n"
         )
+        self.command = [
+            *prefix, SLAPOS_ENVIRONMENT / "bin/slapos", "proxy", "start", "--cfg", self.config_file,
+        ]
         self.process = None
         self.log = []
         self.base_url = None
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [SLAPOS_ENVIRONMENT / "bin/slapos", "proxy", "start", "--cfg", self.config_file],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
         )
         listening = threading.Event()
         threading.Thread(target=self._read_log, args=(listening,), daemon=True).start()
@@ -43,6 +49,11 @@ class Slapproxy:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+    @property
+    def address(self):
+        host, port = self.base_url.removeprefix("http://").split(":")
+        return host, int(port)
 
     @property
     def cache_url(self):
