@@ -1,0 +1,71 @@
+"""Small downloads beside the servers in Python that hold such caches today."""
+
+import shutil
+from contextlib import ExitStack
+
+from benchmark import wrk
+from benchmark.case import Case, Contest, Contestant, Target
+from benchmark.servers import Ours, reference_server
+from benchmark.wrk import REQUESTS, SLOWEST
+from interop.http_client import post_blob
+from interop.payload import Payload
+from interop.slapproxy import Slapproxy
+
+OURS, SLAPPROXY, REFERENCE = "shacached", "slapproxy", "libnetworkcache's test server"
+SIZE = 1 << 10
+
+
+class PythonCase(Case):
+    name = "python"
+
+    def __init__(self, place):
+        super().__init__(place)
+        self.folder = place.folder / self.name
+        self.opened = ExitStack()
+
+    def __enter__(self):
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_):
+        self.opened.close()
+        shutil.rmtree(self.folder)
+
+    def contests(self):
+        yield "GET of 1 KiB, servers in Python", self.small
+
+    def small(self, title):
+        start, prefix = self.opened.enter_context, self.place.on_server_core
+        ours = start(Ours(self.folder / "ours", prefix=prefix))
+        slapproxy = start(Slapproxy(self.folder / "slapproxy", prefix=prefix))
+        tree = self.folder / "tree"
+        kept = tree / "shacache"
+        kept.mkdir(parents=True)
+        reference = start(reference_server(tree, prefix=prefix))
+
+        payload = Payload(SIZE)
+        digest = payload.sha512()
+        body = payload.write_to(kept / digest).read_bytes()
+        (slapproxy.content / digest).write_bytes(body)
+        answer = post_blob(ours, body)
+        if answer.status != 201:
+            raise RuntimeError(f"{answer.status}: {answer.body!r}")
+        return Contest(
+            title, [REQUESTS, SLOWEST],
+            [
+                self.contestant(OURS, f"{ours.cache_url}/{digest}"),
+                self.contestant(SLAPPROXY, f"{slapproxy.cache_url}/{digest}"),
+                self.contestant(REFERENCE, f"{reference.base_url}/shacache/{digest}"),
+            ],
+            SLAPPROXY,
+            [
+                Target(OURS, REQUESTS.name, peer=peer, ratio=50)
+                for peer in (SLAPPROXY, REFERENCE)
+            ],
+        )
+
+    def contestant(self, name, url):
+        return Contestant(name, lambda: wrk.only(wrk.load(self.place, url), REQUESTS, SLOWEST))
+
+
+CASE = PythonCase
