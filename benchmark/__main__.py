@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmark import instructions
+from benchmark.chart import chart
 from benchmark.machine import describe
 from benchmark.place import CHECKOUT, Place
 from benchmark.results import Results
@@ -19,13 +21,15 @@ from benchmark.results import Results
 
 def main():
     arguments = parse()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.instructions or arguments.keep_instructions:
+        sys.exit(count_instructions(arguments))
     cases = list(chosen_cases(arguments.cases))
     if not cases:
         sys.exit("no such case")
     machine = describe()
     if os.cpu_count() < 2:
         sys.exit("two cores are needed: one for the server, one for what asks it")
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     print("\n".join(f"{name}: {value}" for name, value in machine.items()))
     print(f"rounds: {arguments.rounds}; values are medians, in brackets the least and the most")
     results = []
@@ -44,6 +48,8 @@ def main():
             "contests": [result.document() for result in results],
         }
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    if arguments.svg:
+        arguments.svg.write_text(chart(results))
 
 
 def parse():
@@ -62,7 +68,27 @@ def parse():
         help="where the data lie while it runs; decides which disk is measured (.test/bench)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the medians as bars there")
+    parser.add_argument(
+        "--instructions", action="store_true",
+        help="instead count what requests take, and fail where it is over 3 %% more than kept",
+    )
+    parser.add_argument(
+        "--keep-instructions", action="store_true", help="and keep the counts to compare with"
+    )
     return parser.parse_args()
+
+
+def count_instructions(arguments):
+    """Gives what to exit with."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
+        counted = instructions.count(Place(Path(folder), arguments.size_mib, arguments.seconds))
+    kept = instructions.kept()
+    print(instructions.table(kept, counted))
+    if arguments.keep_instructions:
+        instructions.keep(counted)
+        return 0
+    return "\n".join(instructions.compare(kept, counted)) or 0
 
 
 def chosen_cases(names):

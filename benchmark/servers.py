@@ -41,16 +41,16 @@ http {{
 
 
 class Ours(Shacached):
-    """The server as it is released and as it ships, but for the log."""
+    """The server as it is released and as it ships, but for the log and `settings`."""
 
     program = SHACACHED
 
-    def __init__(self, folder, *, prefix=(), access_log=False):
+    def __init__(self, folder, *, prefix=(), access_log=False, settings=""):
         folder.mkdir(parents=True, exist_ok=True)
         # Its own standard error, so that nobody reads along on one of the cores.
         to_file = ["sh", "-c", 'log=$0; exec "$@" 2>>"$log"', folder / "log"]
         config = folder / "server.toml"
-        config.write_text(f'[log]\nlevel = "{"info" if access_log else "warn"}"\n')
+        config.write_text(f'[log]\nlevel = "{"info" if access_log else "warn"}"\n{settings}')
         super().__init__(
             folder / "data", prefix=[*to_file, *prefix], arguments=["--config", config]
         )
