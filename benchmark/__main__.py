@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from benchmark import instructions
@@ -32,14 +33,18 @@ def main():
         sys.exit("two cores are needed: one for the server, one for what asks it")
     print("\n".join(f"{name}: {value}" for name, value in machine.items()))
     print(f"rounds: {arguments.rounds}; values are medians, in brackets the least and the most")
-    results = []
+    results, failed = [], []
     with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
         place = Place(Path(folder), arguments.size_mib, arguments.seconds)
-        for contest in chosen_contests(cases, place, arguments.only):
-            results.append(hold(contest, arguments.rounds))
-            # At once: what was measured is not lost when a later one fails.
-            print("\n" + results[-1].table(), flush=True)
-    if not results:
+        for title, contest in chosen_contests(cases, place, arguments.only):
+            # One that fails does not cost what the others measured.
+            try:
+                results.append(hold(contest(title), arguments.rounds))
+                print("\n" + results[-1].table(), flush=True)
+            except Exception:
+                traceback.print_exc()
+                failed.append(title)
+    if not results and not failed:
         sys.exit("no such contest")
     if arguments.json:
         document = {
@@ -50,6 +55,8 @@ def main():
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     if arguments.svg:
         arguments.svg.write_text(chart(results))
+    if failed:
+        sys.exit("failed: " + "; ".join(failed))
 
 
 def parse():
@@ -103,7 +110,7 @@ def chosen_contests(cases, place, text):
         with case(place) as opened:
             for title, contest in opened.contests():
                 if text in title:
-                    yield contest(title)
+                    yield title, contest
 
 
 def hold(contest, rounds):
