@@ -32,7 +32,7 @@ def main():
     if os.cpu_count() < 2:
         sys.exit("two cores are needed: one for the server, one for what asks it")
     print("\n".join(f"{name}: {value}" for name, value in machine.items()))
-    print(f"rounds: {arguments.rounds}; values are medians, in brackets the least and the most")
+    print(f"rounds: {arguments.rounds} at most; values are medians, in brackets the least and the most")
     results, failed = [], []
     with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
         place = Place(Path(folder), arguments.size_mib, arguments.seconds)
@@ -116,6 +116,7 @@ def chosen_contests(cases, place, text):
 def hold(contest, rounds):
     """Each round starts with another contestant: none always runs on what the last one left."""
     results = Results(contest)
+    rounds = min(rounds, contest.most_rounds or rounds)
     for round_number in range(rounds):
         first = round_number % len(contest.contestants)
         for contestant in contest.contestants[first:] + contest.contestants[:first]:

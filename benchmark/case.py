@@ -57,7 +57,8 @@ class Target:
 class Contest:
     """The contestants of one question and how they are compared.
 
-    Ratios are printed against `reference`, in the first of `measures`.
+    Ratios are printed against `reference`, in the first of `measures`. Where a run takes long and
+    tells nearly the same each time, `most_rounds` is enough.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Contest:
     contestants: list
     reference: str
     targets: list = field(default_factory=list)
+    most_rounds: int | None = None
 
 
 class Case:

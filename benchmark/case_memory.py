@@ -40,7 +40,7 @@ class MemoryCase(Case):
     def at_once(self, title):
         return Contest(
             title, [MEMORY, MOVED], [Contestant(OURS, self.run)], OURS,
-            [Target(OURS, MEMORY.name, at_most=LIMIT_MIB + HOT_MIB)],
+            [Target(OURS, MEMORY.name, at_most=LIMIT_MIB + HOT_MIB)], most_rounds=1,
         )
 
     def run(self):

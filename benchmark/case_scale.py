@@ -96,7 +96,7 @@ class ScaleCase(Case):
                 Contestant(WARM, self.reindexed_from_memory),
                 Contestant(COLD, self.reindexed_from_disk),
             ],
-            WARM, [Target(WARM, ENTRIES.name, at_least=20_000)],
+            WARM, [Target(WARM, ENTRIES.name, at_least=20_000)], most_rounds=2,
         )
 
     def reindexed_from_memory(self):
