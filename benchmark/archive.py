@@ -7,7 +7,7 @@ import os
 import random
 from pathlib import Path
 
-DIGEST, SIGNATURE = "0" * 128, "c2lnbmF0dXJl" * 28
+SIGNATURE = "c2lnbmF0dXJl" * 28
 BLOBS, ENTRIES, KEYS = 100_000, 1_000_000, 300_000
 
 
@@ -20,11 +20,13 @@ def write_blobs(data):
 
 
 def write_entries(data):
-    """The first keys have one more than the others."""
+    """Each names a blob of its own, which is not there. The first keys have one more than the
+    others."""
     decoded = base64.b64decode(SIGNATURE)
     for number in range(ENTRIES):
         key = key_name(number % KEYS)
-        metadata = json.dumps({"sha512": DIGEST, "file": f"file-{number}.tar.gz"})
+        digest = hashlib.sha512(b"entry %d" % number).hexdigest()
+        metadata = json.dumps({"sha512": digest, "file": f"file-{number}.tar.gz"})
         body = json.dumps([metadata, SIGNATURE]).encode()
         name = hashlib.sha512(metadata.encode() + b"\0" + decoded).hexdigest()
         received = f"20260101T{number // KEYS:02}0000.000000Z"

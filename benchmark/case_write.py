@@ -33,12 +33,12 @@ end
 PUT_ENTRIES = """\
 local number = {first}
 local headers = {{["Content-Type"] = "application/json"}}
-local digest, signature = string.rep("0", 128), string.rep("c2lnbmF0dXJl", 28)
+local most, signature = string.rep("0", 112), string.rep("c2lnbmF0dXJl", 28)
 request = function()
   number = number + 1
   local body = string.format(
-    '["{{\\\\"sha512\\\\": \\\\"%s\\\\", \\\\"file\\\\": \\\\"file-%016d.tar.gz\\\\"}}", "%s"]',
-    digest, number, signature)
+    '["{{\\\\"sha512\\\\": \\\\"%s%016d\\\\", \\\\"file\\\\": \\\\"file-%016d.tar.gz\\\\"}}", "%s"]',
+    most, number, number, signature)
   return wrk.format("PUT", "/shadir/bench-" .. number % {keys}, headers, body)
 end
 """

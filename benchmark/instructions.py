@@ -55,7 +55,7 @@ class Client:
         self.path = "/shacache/" + self.request("POST", "/shacache/", body).decode()
 
     def put(self, key, number):
-        metadata = json.dumps({"sha512": "0" * 128, "file": f"file-{number:08}.tar.gz"})
+        metadata = json.dumps({"sha512": f"{number:0128}", "file": f"file-{number:08}.tar.gz"})
         body = json.dumps([metadata, SIGNATURE])
         self.request("PUT", f"/shadir/{key}", body, "application/json")
 
