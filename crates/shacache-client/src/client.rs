@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use shacache_core::digest::Digest;
 use shacache_core::entry::SignedEntry;
 use shacache_core::json::Object;
@@ -104,6 +105,16 @@ impl Client {
     /// list of entries.
     pub async fn entries(&self, key: &Key) -> Result<Vec<SignedEntry>, ClientError> {
         directory::entries(&self.directory, key).await
+    }
+
+    /// The list of `key` as the server sends it, for a caller that wants to know what is wrong with
+    /// each item: [`Listing`](shacache_core::entry::Listing) reads it.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the server has no such list, [`ClientError::Corrupt`] when it
+    /// is longer than `max_bytes`, [`ClientError::Transport`] when the server cannot be asked.
+    pub async fn listing(&self, key: &Key, max_bytes: usize) -> Result<Bytes, ClientError> {
+        directory::listing(&self.directory, key, max_bytes).await
     }
 
     /// The entries under `key` that pass `selection`, in the server's order; at least one.

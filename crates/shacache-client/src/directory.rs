@@ -1,6 +1,7 @@
 //! The directory service: put entries, list the entries of a key. What is believed of them is the
 //! matter of `selection.rs`.
 
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use shacache_core::entry::{Listing, SignedEntry};
@@ -16,26 +17,13 @@ pub(crate) async fn entries(
     service: &Transport,
     key: &Key,
 ) -> Result<Vec<SignedEntry>, ClientError> {
-    let url = service.download_url(&key.to_path())?;
-    let nothing = || ClientError::not_found(format!("no entry under `{key}`"));
-    let mut pauses = Pauses::new(service.retries);
-    let body = loop {
-        let body = match service.get(&url, HeaderMap::new()).await {
-            Ok(answer) => answer.whole(MAX_LISTING_BYTES).await,
-            Err(error) => Err(error),
-        };
-        match body {
-            Ok(Some(body)) => break body,
-            Ok(None) => {
-                let what = format!("{url} lists more than {MAX_LISTING_BYTES} bytes");
-                return Err(ClientError::corrupt(what));
-            }
-            Err(error) if error.is_not_found() => return Err(nothing()),
-            Err(error) => pauses.after(error).await.map_err(|error| error.at(&url))?,
+    let body = listing(service, key, MAX_LISTING_BYTES).await?;
+    let listing = Listing::read(&body, MAX_LISTING_BYTES).map_err(|error| {
+        match service.download_url(&key.to_path()) {
+            Ok(url) => ClientError::corrupt(format!("{url}: {error}")),
+            Err(error) => error.into(),
         }
-    };
-    let listing = Listing::read(&body, MAX_LISTING_BYTES)
-        .map_err(|error| ClientError::corrupt(format!("{url}: {error}")))?;
+    })?;
     let mut entries = Vec::with_capacity(listing.len());
     for entry in listing.entries() {
         match entry {
@@ -44,9 +32,34 @@ pub(crate) async fn entries(
         }
     }
     if entries.is_empty() {
-        return Err(nothing());
+        return Err(nothing(key));
     }
     Ok(entries)
+}
+
+/// The list of `key` as the server sends it, unread.
+pub(crate) async fn listing(
+    service: &Transport,
+    key: &Key,
+    max_bytes: usize,
+) -> Result<Bytes, ClientError> {
+    let url = service.download_url(&key.to_path())?;
+    let mut pauses = Pauses::new(service.retries);
+    loop {
+        let body = match service.get(&url, HeaderMap::new()).await {
+            Ok(answer) => answer.whole(max_bytes).await,
+            Err(error) => Err(error),
+        };
+        match body {
+            Ok(Some(body)) => return Ok(body),
+            Ok(None) => {
+                let what = format!("{url} lists more than {max_bytes} bytes");
+                return Err(ClientError::corrupt(what));
+            }
+            Err(error) if error.is_not_found() => return Err(nothing(key)),
+            Err(error) => pauses.after(error).await.map_err(|error| error.at(&url))?,
+        }
+    }
 }
 
 /// Puts one entry under `key`.
@@ -73,6 +86,10 @@ pub(crate) async fn put(
             Err(error) => pauses.after(error).await.map_err(|error| error.at(&url))?,
         }
     }
+}
+
+fn nothing(key: &Key) -> ClientError {
+    ClientError::not_found(format!("no entry under `{key}`"))
 }
 
 fn created(answer: Answer) -> Result<(), TransportError> {

@@ -66,14 +66,8 @@ impl Networkcache {
     /// When a value cannot be used, or the private key has no certificate among the trusted ones
     /// although there is a directory to read.
     pub fn config(&self, purpose: Purpose) -> Result<Config, ConfigError> {
-        let names = Names::of(purpose);
-        let config = Config {
-            cache: self.service(names.download_cache, names.upload_cache, &CACHE_FILES)?,
-            directory: self.service(names.download_dir, names.upload_dir, &DIRECTORY_FILES)?,
-            trust: self.trust(),
-            signer: self.signer()?,
-            ..Config::default()
-        };
+        let config =
+            Config { trust: self.trust(), signer: self.signer()?, ..self.services(purpose)? };
         if let Some(signer) = &config.signer
             && config.directory.download.is_some()
             && !config
@@ -85,6 +79,20 @@ impl Networkcache {
             return Err(ConfigError::NoMatchingCertificate);
         }
         Ok(config)
+    }
+
+    /// The two services alone, for a client that neither signs nor judges: nothing of the section's
+    /// signing key and trust is looked at.
+    ///
+    /// # Errors
+    /// When a value that is needed for it cannot be used.
+    pub fn services(&self, purpose: Purpose) -> Result<Config, ConfigError> {
+        let names = Names::of(purpose);
+        Ok(Config {
+            cache: self.service(names.download_cache, names.upload_cache, &CACHE_FILES)?,
+            directory: self.service(names.download_dir, names.upload_dir, &DIRECTORY_FILES)?,
+            ..Config::default()
+        })
     }
 
     fn endpoint(&self, name: &str) -> Result<Option<Endpoint>, ConfigError> {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use shacache_client::ClientError;
+use shacache_client::{Client, ClientError};
 use shacache_core::key::Key;
 
 use crate::stub::{Stub, answer};
@@ -50,6 +50,18 @@ fn no_entries_are_not_found() {
         let error = stub.client().entries(&key()).unwrap_err();
         assert!(matches!(error, ClientError::NotFound { .. }), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_comes_unread_up_to_the_length_that_is_wanted() {
+    let stub = Stub::sending(answer("200 OK", "", b"[7, <html>"));
+    let client = Client::new(&stub.config()).unwrap();
+    assert_eq!(client.listing(&key(), 10).await.unwrap(), "[7, <html>");
+    let error = client.listing(&key(), 9).await.unwrap_err();
+    assert!(matches!(error, ClientError::Corrupt { .. }), "{error}");
+    let stub = Stub::sending(answer("404 Not Found", "", b""));
+    let error = Client::new(&stub.config()).unwrap().listing(&key(), 9).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotFound { .. }), "{error}");
 }
 
 #[test]
