@@ -2,7 +2,9 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY . .
-RUN cargo build --locked --release --bin shacached --bin shacache
+# Each alone: built together, the server would have the client's features, too.
+RUN cargo build --locked --release --package shacache-server --bin shacached \
+    && cargo build --locked --release --package shacache-cli --bin shacache
 
 FROM debian:bookworm-slim
 COPY --from=build /source/target/release/shacached /source/target/release/shacache /usr/local/bin/
