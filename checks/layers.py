@@ -6,8 +6,10 @@ what must not come in through somebody else either.
 """
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 # crate → what of ours it may use; (in the crate itself, in its tests beyond that)
 ARROWS = {
@@ -38,6 +40,9 @@ REFUSED_BELOW = {
     "shacache-client": {"axum", "clap", "rusqlite"},
 }
 
+# crate → what only one of its files may use
+ONE_FILE = {"shacache-server": ("shacache_client", "src/upstream.rs")}
+
 
 def main():
     metadata = read_metadata()
@@ -48,6 +53,7 @@ def main():
         *wrong_arrows(crates),
         *refused_dependencies(crates),
         *refused_below(),
+        *strangers(crates),
     ]
 
 
@@ -84,6 +90,18 @@ def refused_below():
         reached = {line.split()[0] for line in tree.splitlines() if line}
         for found in sorted(reached & refused):
             yield f"{name} must not bring in {found}, not even through another crate"
+
+
+def strangers(crates):
+    """Files of a crate, apart from the one, that use what is one file's matter."""
+    for name, (used, home) in ONE_FILE.items():
+        folder = Path(crates[name]["manifest_path"]).parent
+        home = folder / home
+        if not re.search(rf"\b{used}\b", home.read_text()):
+            yield f"{home} does not use {used}"
+        for path in sorted(folder.glob("src/**/*.rs")):
+            if path != home and re.search(rf"\b{used}\b", path.read_text()):
+                yield f"{path.relative_to(folder)} of {name} must not use {used}: {home.name} does"
 
 
 if __name__ == "__main__":

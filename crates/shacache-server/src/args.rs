@@ -64,8 +64,9 @@ pub(crate) enum Command {
     /// Hold what must not be deleted, also while a server runs.
     #[command(subcommand)]
     Hold(HoldArgs),
-    /// Take in an export or the archive of another server, also while a server runs. Every file is
-    /// checked before it is taken; what is there stays, and what was deleted here stays deleted.
+    /// Take in an export, the archive of another server, or what another server answers, also while a
+    /// server runs. All of it is checked before it is taken; what is there stays, and what was
+    /// deleted here stays deleted.
     Import(Import),
     /// Ask the running server whether it takes writes: exit code 0 if so, 1 if not or if none runs.
     Health(Settings),
@@ -218,4 +219,4 @@ Examples:
   shacached print-config > /etc/shacache/server.toml
 
 Every setting is also a variable: SHACACHED_LISTEN, SHACACHED_LIMIT__BLOB_BYTES.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 found damage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 found damage, 5 another server is not there.";

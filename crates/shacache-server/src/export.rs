@@ -33,7 +33,7 @@ pub(crate) fn run(command: Export) -> Result<ExitCode, Box<dyn Error>> {
     let mut sink = sink(&to)?;
     let progress = Progress::new(quiet);
     let exported =
-        export::export(&archive, &earlier, &mut *sink, &mut |moved| progress.show(moved));
+        export::export(&archive, &earlier, &mut *sink, &mut |moved| progress.show(moved, None));
     progress.end();
     let exported = exported?;
     let text = if json { findings::json(&exported)? } else { to_lines(&exported) };

@@ -1,7 +1,7 @@
 //! Files and entries of other archives on their way into this one. Owns how many go in at once, and
 //! the account of what came of them. What is taken is decided by the store, here or in the server
 //! that has it open ([`target`]); where things come from is the matter of [`source`], and of
-//! [`archive`] and [`slapproxy`].
+//! [`archive`], [`slapproxy`] and [`services`].
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -22,8 +22,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use self::source::{Item, Sender, SourceEnd, Stage};
 pub use self::target::{Target, TargetError};
+use crate::upstream::UpstreamError;
 
 pub mod archive;
+pub mod keys;
+pub mod services;
 pub mod slapproxy;
 mod source;
 mod target;
@@ -55,6 +58,9 @@ pub enum IntakeError {
     /// It cannot be read.
     #[error(transparent)]
     Source(#[from] StoreError),
+    /// The server where it comes from is not there.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
 }
 
 impl Intake {
@@ -177,6 +183,11 @@ impl Intake {
     /// Adds what was found to the account.
     fn found(&self, finding: Finding) {
         lock(&self.0.moved).add(finding);
+    }
+
+    /// Tells how far it is, where nothing new is to be counted.
+    fn show(&self) {
+        (self.0.progress)(&lock(&self.0.moved));
     }
 
     fn count(&self, kind: Kind, bytes: u64, taken: Taken, from: String) {

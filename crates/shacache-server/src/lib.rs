@@ -18,6 +18,7 @@ pub mod mount;
 pub mod reload;
 pub mod scrub;
 pub mod signers;
+pub mod upstream;
 
 mod access_log;
 mod defence;

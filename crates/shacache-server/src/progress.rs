@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use shacache_server::intake::services::Steps;
 use shacache_store::Moved;
 
 /// The line on standard error.
@@ -20,8 +21,8 @@ impl Progress {
         Self { written: seen.then(|| Mutex::new(Instant::now())) }
     }
 
-    /// Writes what was moved so far, now and then.
-    pub(crate) fn show(&self, moved: &Moved) {
+    /// Writes what was moved so far, now and then; with `steps`, how far in a list of keys that is.
+    pub(crate) fn show(&self, moved: &Moved, steps: Option<&Steps>) {
         let Some(written) = &self.written else { return };
         let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
         if written.elapsed() < INTERVAL {
@@ -29,11 +30,13 @@ impl Progress {
         }
         *written = Instant::now();
         let Moved { blobs, bytes, entries, already, .. } = moved;
-        let size = megabytes(*bytes);
+        let size = megabytes(steps.map_or(*bytes, Steps::received_bytes));
+        let keys = steps.map(|steps| format!("{} of {} keys: ", steps.keys_done(), steps.keys()));
+        let keys = keys.unwrap_or_default();
         // With standard error gone there is nobody to be told.
         let _unseen = write!(
             io::stderr(),
-            "\r\x1b[K{blobs} blobs ({size} MB), {entries} entries; {already} files were there"
+            "\r\x1b[K{keys}{blobs} blobs ({size} MB), {entries} entries; {already} files were there"
         );
     }
 

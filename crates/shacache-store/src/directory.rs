@@ -208,6 +208,14 @@ impl Directory {
         joined(tokio::spawn(append)).await
     }
 
+    /// Whether an entry of a key was deleted here, however often it was put since.
+    pub(crate) async fn was_deleted(&self, key: &Key, id: &EntryId) -> Result<bool, StoreError> {
+        let (shared, folder, id) = (Arc::clone(&self.0), self.0.folder(key), *id);
+        let look =
+            move || Ok::<_, Fault>(folder.names(shared.publisher.durable())?.was_deleted(&id));
+        blocking(look).await
+    }
+
     async fn publish(
         &self,
         opened: &Opened<'_>,

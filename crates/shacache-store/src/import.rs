@@ -35,6 +35,20 @@ pub enum Taken {
     },
 }
 
+/// What an entry of another server lacks before it can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lacking {
+    /// Nothing: its blob is here.
+    Nothing,
+    /// Its blob.
+    Blob,
+    /// Its blob, which is banned here.
+    BannedBlob,
+    /// It was deleted here, and will not be taken.
+    Permission,
+}
+
 impl Taken {
     fn new(was_new: bool) -> Self {
         if was_new { Self::New } else { Self::AlreadyThere }
@@ -84,6 +98,28 @@ impl Store {
     ) -> Result<Incoming, StoreError> {
         let incoming = self.blobs().incoming(bytes)?;
         Ok(if banned_there { incoming.despite_ban() } else { incoming })
+    }
+
+    /// What has to be had before an entry of another server can be taken: a blob that is here, or will
+    /// not be taken, need not be fetched.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub async fn import_lacks(
+        &self,
+        key: &Key,
+        entry: &SignedEntry,
+    ) -> Result<Lacking, StoreError> {
+        let blobs = self.blobs();
+        Ok(if self.directory().was_deleted(key, entry.id()).await? {
+            Lacking::Permission
+        } else if blobs.has(entry.digest()).await? {
+            Lacking::Nothing
+        } else if blobs.is_banned(entry.digest()).await? {
+            Lacking::BannedBlob
+        } else {
+            Lacking::Blob
+        })
     }
 
     /// Takes an entry of another server under `key`, as an upload would be, but not one that was

@@ -10,7 +10,7 @@ use shacache_core::key::KeyError;
 use shacache_store::Store;
 use shacache_store::archive_file::ArchiveFile;
 use shacache_store::error::StoreError;
-use shacache_store::import::{self, Taken};
+use shacache_store::import::{self, Lacking, Taken};
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +26,13 @@ pub enum ImportCommand {
     /// Takes an entry.
     Entry {
         /// The key it is under.
+        key: String,
+        /// The JSON text of the entry.
+        body: String,
+    },
+    /// Tells what has to be had before an entry can be taken.
+    Lacks {
+        /// The key that it is to be under.
         key: String,
         /// The JSON text of the entry.
         body: String,
@@ -50,6 +57,8 @@ pub enum ImportAnswer {
     Taken(Taken),
     /// Whether there is such a blob.
     There(bool),
+    /// What has to be had first.
+    Lacks(Lacking),
 }
 
 /// Why something cannot be taken. What is only damaged is [`Taken::Left`].
@@ -79,6 +88,10 @@ impl ImportCommand {
             Self::Entry { key, body } => {
                 let entry = SignedEntry::from_body(body.as_bytes())?;
                 ImportAnswer::Taken(store.import_entry(&key.parse()?, entry).await?)
+            }
+            Self::Lacks { key, body } => {
+                let entry = SignedEntry::from_body(body.as_bytes())?;
+                ImportAnswer::Lacks(store.import_lacks(&key.parse()?, &entry).await?)
             }
             Self::Has { digest } => ImportAnswer::There(store.blobs().has(&digest.parse()?).await?),
             Self::HasWhole { digest } => {

@@ -11,7 +11,7 @@ use shacache_core::entry::SignedEntry;
 use shacache_core::key::Key;
 use shacache_store::archive_file::ArchiveFile;
 use shacache_store::error::StoreError;
-use shacache_store::import::{self, Taken};
+use shacache_store::import::{self, Lacking, Taken};
 use shacache_store::{Store, StoreOptions};
 
 use super::{PieceError, Pieces};
@@ -84,6 +84,23 @@ impl Target {
         }
     }
 
+    /// What has to be had before an entry can be taken.
+    pub(super) async fn lacks(
+        &self,
+        key: &Key,
+        entry: &SignedEntry,
+    ) -> Result<Lacking, TargetError> {
+        let data = match &self.0 {
+            Place::Here(store) => return Ok(store.import_lacks(key, entry).await?),
+            Place::Server(data) => data,
+        };
+        let (key, body) = (key.to_string(), entry.body().to_owned());
+        match client::import(data, &ImportCommand::Lacks { key, body }).await? {
+            ImportAnswer::Lacks(lacking) => Ok(lacking),
+            ImportAnswer::Taken(_) | ImportAnswer::There(_) => Err(TargetError::AnotherVersion),
+        }
+    }
+
     pub(super) async fn text(
         &self,
         name: &ArchiveFile,
@@ -132,14 +149,14 @@ impl Target {
 async fn taken(data: &Path, command: &ImportCommand) -> Result<Taken, TargetError> {
     match client::import(data, command).await? {
         ImportAnswer::Taken(taken) => Ok(taken),
-        ImportAnswer::There(_) => Err(TargetError::AnotherVersion),
+        ImportAnswer::There(_) | ImportAnswer::Lacks(_) => Err(TargetError::AnotherVersion),
     }
 }
 
 async fn there(data: &Path, command: &ImportCommand) -> Result<bool, TargetError> {
     match client::import(data, command).await? {
         ImportAnswer::There(there) => Ok(there),
-        ImportAnswer::Taken(_) => Err(TargetError::AnotherVersion),
+        ImportAnswer::Taken(_) | ImportAnswer::Lacks(_) => Err(TargetError::AnotherVersion),
     }
 }
 

@@ -9,6 +9,7 @@ mod damage;
 mod export;
 mod hostile;
 mod import;
+mod import_from;
 mod listen;
 mod logs;
 mod reload;
@@ -18,6 +19,7 @@ mod start;
 mod stop;
 
 mod certificates;
+mod other_server;
 mod program;
 mod raw_http;
 mod running;

@@ -54,6 +54,8 @@ pub enum Code {
     Unwanted,
     /// An import leaves it out, because the key has as much as it may have.
     KeyFull,
+    /// An import was told of a key that has no entries where it comes from. Not damage.
+    KeyMissing,
 }
 
 impl Code {
@@ -77,6 +79,7 @@ impl Code {
             Self::IndexWrong => "index-wrong",
             Self::Unwanted => "unwanted",
             Self::KeyFull => "key-full",
+            Self::KeyMissing => "key-missing",
         }
     }
 
@@ -84,7 +87,7 @@ impl Code {
     #[must_use]
     pub fn is_damage(self) -> bool {
         match self {
-            Self::BlobMissing | Self::IndexWrong | Self::Unwanted => false,
+            Self::BlobMissing | Self::IndexWrong | Self::Unwanted | Self::KeyMissing => false,
             Self::BlobDamaged
             | Self::EntryDamaged
             | Self::TombstoneDamaged
