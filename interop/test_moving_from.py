@@ -153,6 +153,7 @@ class MoveIn(FolderTest):
                 lambda: len(list(archive.glob("entries/*/*/*.json"))) == 3, "the other entries"
             )
             self.assertEqual(len(list(archive.glob("blobs/*/*/*"))), 3)
+            wait_until(lambda: self.spooled(data), "the start of the blob is here")
             [spooled] = self.spooled(data)
             self.assertLessEqual(spooled, PASSED_BYTES)
         finally:

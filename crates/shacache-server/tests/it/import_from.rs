@@ -181,6 +181,24 @@ fn the_two_services_may_be_anywhere() {
 }
 
 #[test]
+fn the_proxy_of_the_environment_is_asked() {
+    let proxy = OtherServer::start(|path, connection| match path {
+        "http://nowhere.invalid/shadir/a" => good_list(connection),
+        _ => good_blob(connection),
+    });
+    let home = Home::new();
+    let list = home.path().join("keys");
+    fs::write(&list, "a").expect("written");
+    let (data, list) = (home.data().display().to_string(), list.display().to_string());
+    let words =
+        ["import", "--data", &data, "--keys", &list, "--from", "http://nowhere.invalid", "--quiet"];
+    let output = home.shacached(&words).env("http_proxy", proxy.url()).output().expect("ran");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("imported 1 blobs (5 bytes), 1 entries"));
+    assert_eq!(proxy.times("http://nowhere.invalid/shacache/"), 1);
+}
+
+#[test]
 fn what_is_here_is_not_fetched_again() {
     let answer = |path: &str, connection: &mut TcpStream| {
         let listed = format!("[{}, {}]", entry("small", SMALL), entry("large", &large()));
