@@ -84,7 +84,7 @@ impl Upstream {
         key: &Key,
         max_bytes: usize,
     ) -> Result<Option<Bytes>, UpstreamError> {
-        let waited = self.wait * LISTING_WAITS;
+        let waited = self.wait * MOST_WAITS;
         match timeout(waited, self.client.listing(key, max_bytes)).await {
             Ok(answer) => self.directory.answer(answer),
             Err(_) => Err(UpstreamError::Slow { waited }),
@@ -112,7 +112,7 @@ impl Upstream {
             max_bytes,
             received_bytes: 0,
             started: Instant::now(),
-            grace: self.wait * LISTING_WAITS,
+            wait: self.wait,
         };
         let pieces = stream::try_unfold(receiving, |mut receiving| async move {
             Ok(receiving.piece().await?.map(|piece| (piece, receiving)))
@@ -279,7 +279,7 @@ struct Receiving {
     max_bytes: u64,
     received_bytes: u64,
     started: Instant,
-    grace: Duration,
+    wait: Duration,
 }
 
 impl Receiving {
@@ -294,17 +294,17 @@ impl Receiving {
             return Err(UpstreamError::TooLong { max_bytes: self.max_bytes });
         }
         let waited = self.started.elapsed();
-        let expected = Duration::from_secs(self.received_bytes / SLOWEST_BYTES_PER_SECOND);
-        if waited > self.grace + expected {
+        let granted = self.received_bytes / BYTES_FOR_A_WAIT + u64::from(MOST_WAITS);
+        if waited.as_secs_f64() > self.wait.as_secs_f64() * granted as f64 {
             return Err(UpstreamError::Slow { waited });
         }
         Ok(Some(piece))
     }
 }
 
-/// How many times the wait for an answer a whole list may take, and a blob that comes slowly.
-const LISTING_WAITS: u32 = 10;
-/// What a blob has to come at beyond that.
-const SLOWEST_BYTES_PER_SECOND: u64 = 4096;
+/// How many times the wait for an answer a whole list may take, and any blob.
+const MOST_WAITS: u32 = 10;
+/// What a blob has to bring for each wait that it takes beyond those.
+const BYTES_FOR_A_WAIT: u64 = 64 << 10;
 /// More would take days before somebody sees that the other server is down.
 const MOST_FAILURES_IN_A_ROW: u64 = 10;

@@ -1,14 +1,19 @@
 //! `shacached import --from`: what another server answers is taken, and nothing of what it lies about.
 
 use std::fs;
+use std::future;
 use std::net::TcpStream;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use shacache_core::digest::Digest;
+use shacache_server::upstream::{Location, Patience, Upstream, UpstreamError};
+use tokio::runtime::Runtime;
 
 use crate::other_server::{OtherServer, send, write};
 use crate::program::{Home, Program, wait_until};
@@ -269,17 +274,20 @@ fn good_blob(connection: &mut TcpStream) {
     send(connection, "200 OK", SMALL);
 }
 
-fn endless(connection: &mut TcpStream, head: &str, piece: &[u8]) {
-    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n");
-    let mut goes_on = write(connection, head.as_bytes());
+fn endless(connection: &mut TcpStream, piece: &[u8]) {
+    let mut goes_on = write(connection, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     while goes_on {
         goes_on = write(connection, piece);
     }
 }
 
 fn slow(connection: &mut TcpStream) {
-    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
-    let mut goes_on = write(connection, head);
+    trickle(connection, 5);
+}
+
+fn trickle(connection: &mut TcpStream, length: u64) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let mut goes_on = write(connection, head.as_bytes());
     while goes_on {
         // What is slow about it.
         thread::sleep(Duration::from_millis(700));
@@ -326,14 +334,14 @@ const LIES: &[Lie] = &[
     Lie {
         name: "a blob without end",
         list: good_list,
-        blob: |connection| endless(connection, "", &[0; 65_536]),
+        blob: |connection| endless(connection, &[0; 65_536]),
         codes: &["unreadable", "unreadable"],
         says: "longer than 5000000 bytes",
     },
     Lie {
         name: "a blob of all the bytes there are",
         list: good_list,
-        blob: |connection| endless(connection, "Content-Length: 1000000000000000000\r\n", &[0; 9]),
+        blob: |connection| trickle(connection, 1_000_000_000_000_000_000),
         codes: &["unreadable", "unreadable"],
         says: "longer than 5000000 bytes",
     },
@@ -367,7 +375,7 @@ const LIES: &[Lie] = &[
     },
     Lie {
         name: "a list without end",
-        list: |connection| endless(connection, "", &[b' '; 65_536]),
+        list: |connection| endless(connection, &[b' '; 65_536]),
         blob: good_blob,
         codes: &["entry-damaged"],
         says: "lists more than 33554432 bytes",
@@ -416,6 +424,36 @@ fn a_lie_is_told_and_nothing_of_it_is_published() {
             });
         }
     });
+}
+
+/// Fast enough never to count as silent, and too slow to come to an end.
+#[test]
+fn what_takes_too_long_as_a_whole_is_given_up() {
+    let source = OtherServer::start(|path, connection| {
+        let mut goes_on = write(connection, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        let piece = if path.starts_with("/shadir/") { [b' '; 8192] } else { [0; 8192] };
+        while goes_on {
+            // What is slow about it.
+            thread::sleep(Duration::from_millis(100));
+            goes_on = write(connection, &piece);
+        }
+    });
+    let patience =
+        Patience { wait: Duration::from_millis(200), tries: NonZeroUsize::new(1).expect("one") };
+    let upstream = Upstream::open(&Location::Server(source.url()), patience).expect("a URL");
+    let runtime = Runtime::new().expect("a runtime");
+    let (list, blob) = runtime.block_on(async {
+        let key = "key".parse().expect("a key");
+        let digest = Digest::of(SMALL);
+        let list = upstream.listing(&key, 1 << 30);
+        let blob = async {
+            let pieces = upstream.blob(&digest, 1 << 30).await.expect("an answer").expect("a blob");
+            pieces.try_for_each(|_| future::ready(Ok(()))).await
+        };
+        tokio::join!(list, blob)
+    });
+    assert!(matches!(list, Err(UpstreamError::Slow { .. })), "{list:?}");
+    assert!(matches!(blob, Err(UpstreamError::Slow { .. })), "{blob:?}");
 }
 
 /// One that cannot be had keeps nothing else away.
