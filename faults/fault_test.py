@@ -17,10 +17,10 @@ class FaultTest(FolderTest):
         self.counts = Counter()
         self.addCleanup(self.print_counts)
 
-    def without_background_check(self):
+    def without_background_check(self, settings=""):
         """Arguments for a server in which nothing is checked unless asked for."""
         config = self.folder / "no-scrub.toml"
-        config.write_text("[scrub]\nenabled = false\n")
+        config.write_text(f"[scrub]\nenabled = false\n{settings}")
         return ["--config", config]
 
     def print_counts(self):

@@ -25,8 +25,8 @@ SERVED = "served as complete"
 class BitFlips(FaultTest):
     def setUp(self):
         super().setUp()
-        # None is to find the damage before we ask.
-        self.arguments = self.without_background_check()
+        # None is to find the damage before we ask, and all is to be read from the disk.
+        self.arguments = self.without_background_check("[cache]\nhot-bytes = 0\n")
         self.server = self.start(Shacached(self.folder / "data", arguments=self.arguments))
         self.chance = random.Random(10)
         self.blobs = {}
@@ -56,6 +56,28 @@ class BitFlips(FaultTest):
         self.check(flipped, each_piece_is_checked=False)
         # It is slow, but comes to some of many.
         self.assertLess(self.counts["status 404"], len(self.blobs) // 4)
+
+    def test_what_is_at_hand_is_right_whatever_the_disk_says(self):
+        self.server.stop()
+        self.server = self.start(Shacached(
+            self.server.data, arguments=self.without_background_check()
+        ))
+        digest, data = next(iter(self.blobs.items()))
+        self.assertEqual(get_blob(self.server, digest).body, data)
+        self.flip(digest, len(data))
+        # Until the archive is looked at again.
+        wait_until(lambda: self.is_refused(digest, data), "the damage to be found")
+        self.assertGreater(self.counts["served from memory"], 0)
+        self.check_quarantined(digest)
+        self.check_healing(digest)
+
+    def is_refused(self, digest, data):
+        answer = get_blob(self.server, digest)
+        if answer.status != 200:
+            return True
+        self.assertEqual(answer.body, data)
+        self.counts["served from memory"] += 1
+        return False
 
     def test_a_check_finds_all(self):
         self.wait_for_other_digests()

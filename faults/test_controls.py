@@ -40,7 +40,7 @@ class Controls(FaultTest):
 
     def test_failing_disk_without_sync(self):
         test = test_failing_disk.FailingDisk("test_fsync_fails")
-        self.check("sync", test, "other bytes")
+        self.check("sync", test, "other bytes|IncompleteRead")
 
     def test_failing_calls_without_sync_errors(self):
         test = test_failing_calls.FailingCalls("test_each_call")

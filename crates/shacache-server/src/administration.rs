@@ -13,7 +13,7 @@ use shacache_server::config;
 use shacache_server::log;
 use shacache_store::administration::{Page, Removals};
 use shacache_store::error::StoreError;
-use shacache_store::{Store, StoreOptions, UnclaimedLimits};
+use shacache_store::{Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 use crate::args::Common;
@@ -23,10 +23,10 @@ pub(crate) fn run((common, command): (Common, Command)) -> Result<ExitCode, Box<
     let Common { settings, json } = common;
     let config = config::load(&settings.into())?;
     log::start(&config);
-    let (data, unclaimed) = (config.data().to_owned(), UnclaimedLimits::default());
+    let data = config.data().to_owned();
     let request = Request { who: who(), command };
     let answer = Runtime::new()?.block_on(async {
-        match Store::open_existing(&StoreOptions { data: data.clone(), unclaimed }) {
+        match Store::open_existing(&StoreOptions::of(data.clone())) {
             Ok(store) => in_process(&store, request).await,
             Err(StoreError::Locked(_)) => Ok(client::administration(&data, &request).await?),
             Err(error) => Err(error.into()),

@@ -67,8 +67,11 @@ impl App {
         access: impl FnOnce(&Config) -> Result<Access, AccessError>,
     ) -> Result<Self, OpenError> {
         let signers = signers::read(config.trust())?;
-        let options =
-            StoreOptions { data: config.data().to_owned(), unclaimed: config.unclaimed() };
+        let options = StoreOptions {
+            data: config.data().to_owned(),
+            unclaimed: config.unclaimed(),
+            hot_bytes: config.hot_bytes(),
+        };
         let store = Store::open(&options)?;
         let access = access(config)?;
         store.directory().trust(signers);

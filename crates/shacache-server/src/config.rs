@@ -45,6 +45,7 @@ pub struct Config {
     blob_limit_bytes: u64,
     writes_at_once: usize,
     limits: Limits,
+    hot_bytes: u64,
     scrub: Scrub,
     trust: TrustSettings,
     unclaimed: UnclaimedLimits,
@@ -148,6 +149,12 @@ impl Config {
         &self.trust
     }
 
+    /// Memory for bytes that clients asked for lately.
+    #[must_use]
+    pub fn hot_bytes(&self) -> u64 {
+        self.hot_bytes
+    }
+
     /// When the archive is checked in the background.
     #[must_use]
     pub fn scrub(&self) -> Scrub {
@@ -194,6 +201,7 @@ impl TryFrom<&RawConfig> for Config {
             blob_limit_bytes: raw.limit.blob_bytes,
             writes_at_once: raw.limit.writes.get(),
             limits: limits(&raw.limit),
+            hot_bytes: raw.cache.hot_bytes,
             scrub: scrub(&raw.scrub),
             trust: trust(&raw.trust, raw.upload.policy)?,
             unclaimed: UnclaimedLimits {

@@ -18,7 +18,7 @@ use shacache_server::log;
 use shacache_server::upstream::{Upstream, UpstreamError};
 use shacache_store::archive_tree::ArchiveTree;
 use shacache_store::error::Chain;
-use shacache_store::{Moved, StoreOptions, UnclaimedLimits};
+use shacache_store::{Moved, StoreOptions};
 use tokio::runtime::Runtime;
 
 use crate::args::{Import, ImportSource};
@@ -33,8 +33,7 @@ pub(crate) fn run(command: Import) -> Result<ExitCode, Box<dyn Error>> {
     log::start(&config);
     // Before a data folder is made.
     let source = Source::open(source, &config)?;
-    let options =
-        StoreOptions { data: config.data().to_owned(), unclaimed: UnclaimedLimits::default() };
+    let options = StoreOptions::of(config.data().to_owned());
     let runtime = Runtime::new()?;
     let imported = runtime.block_on(import(source, &options, Progress::new(quiet)));
     // Whoever sends the stream may have stopped sending, and is not waited for.

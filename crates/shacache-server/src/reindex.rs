@@ -9,15 +9,14 @@ use shacache_server::admin::{self, client};
 use shacache_server::config::{self, Overrides};
 use shacache_server::log;
 use shacache_store::error::StoreError;
-use shacache_store::{Store, StoreOptions, UnclaimedLimits};
+use shacache_store::{Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 /// Makes the index of the configured data folder anew.
 pub(crate) fn run(overrides: &Overrides) -> Result<ExitCode, Box<dyn Error>> {
     let config = config::load(overrides)?;
     log::start(&config);
-    let options =
-        StoreOptions { data: config.data().to_owned(), unclaimed: UnclaimedLimits::default() };
+    let options = StoreOptions::of(config.data().to_owned());
     let report = Runtime::new()?.block_on(async {
         match Store::open_existing(&options) {
             Ok(store) => in_process(&store).await.map_err(Box::<dyn Error>::from),

@@ -11,7 +11,7 @@ use shacache_server::admin::token::{TokenAnswer, TokenCommand};
 use shacache_server::config::{self, Overrides};
 use shacache_server::log;
 use shacache_store::error::StoreError;
-use shacache_store::{Store, StoreOptions, UnclaimedLimits};
+use shacache_store::{Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 /// Runs one command on the configured data folder.
@@ -23,9 +23,8 @@ pub(crate) fn run(
     let config = config::load(overrides)?;
     log::start(&config);
     let data = config.data().to_owned();
-    let unclaimed = UnclaimedLimits::default();
     let answer = Runtime::new()?.block_on(async {
-        match Store::open(&StoreOptions { data: data.clone(), unclaimed }) {
+        match Store::open(&StoreOptions::of(data.clone())) {
             Ok(store) => {
                 let done = Tokens::open(&data).and_then(|tokens| command.run(&tokens));
                 store.close().await?;

@@ -10,7 +10,7 @@ use shacache_server::config::{self, Overrides};
 use shacache_server::log;
 use shacache_store::error::StoreError;
 use shacache_store::verify::{Report, VerifyOptions};
-use shacache_store::{Store, StoreOptions, UnclaimedLimits};
+use shacache_store::{Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 use crate::findings;
@@ -25,8 +25,7 @@ pub(crate) fn run(
     log::start(&config);
     let data = config.data().to_owned();
     let report = Runtime::new()?.block_on(async {
-        let unclaimed = UnclaimedLimits::default();
-        match Store::open_existing(&StoreOptions { data: data.clone(), unclaimed }) {
+        match Store::open_existing(&StoreOptions::of(data.clone())) {
             Ok(store) => in_process(&store, options).await.map_err(Box::<dyn Error>::from),
             Err(StoreError::Locked(_)) => Ok(client::verify(&data, &options).await?),
             Err(error) => Err(error.into()),

@@ -10,15 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bytes::Bytes;
 use quick_cache::sync::Cache;
 use shacache_core::digest::{AliasDigest, Digest};
 
+use self::archived::ArchivedBlob;
+use self::buffers::Buffers;
+use self::hot::HotBytes;
 pub use self::incoming::{Incoming, Stored};
 use self::kept::KeptPieces;
 pub use self::reader::BlobReader;
 use self::reader::ColdReads;
 use self::sums::Sums;
-use self::whole::{HOWEVER_LONG, PATIENCE, WholeReads};
+use self::whole::{HOWEVER_LONG, WholeReads};
 use crate::archive_root::ArchiveRoot;
 use crate::blocking::blocking;
 use crate::defence::Defence;
@@ -34,9 +38,12 @@ use crate::unclaimed::Unclaimed;
 use crate::usage::Usage;
 
 pub(crate) mod aliases;
+mod archived;
+mod buffers;
 mod chunk;
 mod claim;
 mod collected;
+mod hot;
 mod incoming;
 mod kept;
 mod lost;
@@ -57,6 +64,8 @@ struct Shared {
     space: Arc<Space>,
     index: Arc<Index>,
     sums: Cache<Digest, Arc<Sums>, SumsWeight>,
+    hot: HotBytes,
+    buffers: Buffers,
     whole_reads: WholeReads,
     unclaimed: Arc<Unclaimed>,
     naming: Naming,
@@ -85,21 +94,23 @@ pub enum Resolved {
 }
 
 impl BlobStore {
-    pub(crate) fn new(
+    pub(crate) fn open(
         layout: Layout,
-        root: Arc<ArchiveRoot>,
         publisher: Arc<Publisher>,
         space: Arc<Space>,
         index: Arc<Index>,
         unclaimed: Arc<Unclaimed>,
         new_blobs: aliases::NewBlobs,
-    ) -> Self {
-        Self(Arc::new(Shared {
+        hot_bytes: u64,
+    ) -> Result<Self, Fault> {
+        Ok(Self(Arc::new(Shared {
+            root: ArchiveRoot::open(&layout.archive())?,
             layout,
-            root,
             publisher,
             space,
             sums: Cache::with_weighter(SUMS_CACHE_BLOBS, SUMS_CACHE_BYTES, SumsWeight),
+            hot: HotBytes::new(hot_bytes),
+            buffers: Buffers::default(),
             whole_reads: WholeReads::default(),
             unclaimed,
             naming: Naming::new(),
@@ -113,7 +124,7 @@ impl BlobStore {
             restored: AtomicU64::new(0),
             unlisted: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-        }))
+        })))
     }
 
     /// Looks a blob up for somebody who asks for it; `None` when there is none, or it is banned.
@@ -121,15 +132,22 @@ impl BlobStore {
     /// # Errors
     /// When the archive cannot be read.
     pub async fn get(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
-        let found = self.look_up(digest).await?;
-        if found.is_some() {
-            self.0.usage.note(digest);
-        }
-        Ok(found)
+        let (size, source) = if let Some(bytes) = self.0.hot.blob(digest) {
+            (bytes.len() as u64, Source::AtHand(bytes))
+        } else {
+            let look = self.0.hot.look(digest);
+            let Some(blob) = self.look_up(digest).await? else { return Ok(None) };
+            (blob.size(), Source::Archive(blob.for_client(look)))
+        };
+        self.0.usage.note(digest);
+        Ok(Some(Blob { digest: *digest, size, source }))
     }
 
-    /// As [`Self::get`], for nobody.
-    pub(crate) async fn look_up(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
+    /// Looks a blob up for nobody's sake.
+    pub(crate) async fn look_up(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<ArchivedBlob>, StoreError> {
         let path = self.0.layout.blob(digest);
         if self.0.is_banned(digest).await? {
             return Ok(None);
@@ -145,8 +163,7 @@ impl BlobStore {
         if !status.is_file() {
             return Ok(None);
         }
-        let shared = Arc::clone(&self.0);
-        Ok(Some(Blob { shared, digest: *digest, file: Arc::new(file), size: status.len() }))
+        Ok(Some(ArchivedBlob::new(&self.0, *digest, file, status.len())))
     }
 
     /// Looks up by another digest, as far as those are computed yet.
@@ -271,10 +288,16 @@ pub(crate) enum Checked {
 /// A blob that is there; nothing of it is read yet.
 #[derive(Debug)]
 pub struct Blob {
-    shared: Arc<Shared>,
     digest: Digest,
-    file: Arc<File>,
     size: u64,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Checked when they were read for somebody else.
+    AtHand(Bytes),
+    Archive(ArchivedBlob),
 }
 
 impl Blob {
@@ -296,43 +319,10 @@ impl Blob {
     /// [`StoreError::Busy`] when only a part is wanted of a blob that has no checksums yet and
     /// computing them takes long; [`StoreError::Damaged`] when its length alone shows that.
     pub async fn read(self, range: Range<u64>) -> Result<BlobReader, StoreError> {
-        let range = range.start.min(self.size)..range.end.min(self.size);
-        if self.size == 0 && self.digest != Digest::of(b"") {
-            // Nothing would be read and so nothing checked.
-            let digest = Box::new(self.digest);
-            self.suspect();
-            return Err(StoreError::Damaged(digest));
+        match self.source {
+            Source::AtHand(bytes) => Ok(BlobReader::at_hand(&bytes, range)),
+            Source::Archive(blob) => Ok(BlobReader::archive(blob.read(range).await?)),
         }
-        match self.shared.known_sums(&self.digest).await {
-            Some(sums) if sums.size() == self.size => Ok(BlobReader::checked(self, sums, range)),
-            Some(_) => {
-                // Either the file or the index is wrong; only reading the whole file tells.
-                let digest = Box::new(self.digest);
-                self.suspect();
-                Err(StoreError::Damaged(digest))
-            }
-            None if range == (0..self.size) => Ok(BlobReader::hashing(self)),
-            None => {
-                let sums = self.whole_sums(PATIENCE).await?;
-                Ok(BlobReader::checked(self, sums, range))
-            }
-        }
-    }
-
-    /// Has the whole file checked in the background, because a part of it looks wrong.
-    fn suspect(self) {
-        tokio::spawn(async move {
-            match self.recheck(HOWEVER_LONG).await {
-                Ok(_) => tracing::warn!(
-                    digest = %self.digest,
-                    "the blob is whole: its checksums in the index were wrong and are made anew"
-                ),
-                Err(StoreError::Damaged(_)) => {}
-                Err(error) => {
-                    tracing::error!(digest = %self.digest, error = %Chain(&error), "cannot check");
-                }
-            }
-        });
     }
 }
 
@@ -394,6 +384,7 @@ impl Shared {
             blocking(move || shared.publisher.move_away(&from, &place, || is_at(&file, &from)));
         match moved.await {
             Ok(true) => {
+                self.hot.forget(digest);
                 self.damaged.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%digest, to = %to.display(), "damaged: moved to quarantine");
                 Some(to)

@@ -78,7 +78,6 @@ use tokio::sync::watch;
 
 use crate::administration::Administration;
 use crate::archive_file::{ArchiveFile, Kind};
-use crate::archive_root::ArchiveRoot;
 use crate::blob::{BlobStore, aliases};
 use crate::data_dir::DataDir;
 use crate::directory::Directory;
@@ -100,6 +99,16 @@ pub struct StoreOptions {
     pub data: PathBuf,
     /// What blobs without credentials may take.
     pub unclaimed: UnclaimedLimits,
+    /// Memory for bytes that clients asked for lately, in bytes.
+    pub hot_bytes: u64,
+}
+
+impl StoreOptions {
+    /// For a program that serves nobody.
+    #[must_use]
+    pub fn of(data: PathBuf) -> Self {
+        Self { data, unclaimed: UnclaimedLimits::default(), hot_bytes: 0 }
+    }
 }
 
 /// Everything below one data folder. Cloning shares it.
@@ -161,15 +170,15 @@ impl Store {
         let index = Arc::new(Index::open(&layout.database(), data_dir.seal())?);
         let unclaimed = Arc::new(Unclaimed::open(layout.clone(), options.unclaimed)?);
         let (new_blobs, announced) = aliases::NewBlobs::queue();
-        let blobs = BlobStore::new(
+        let blobs = BlobStore::open(
             layout.clone(),
-            ArchiveRoot::open(&layout.archive())?,
             Arc::clone(&publisher),
             Arc::clone(&space),
             Arc::clone(&index),
             Arc::clone(&unclaimed),
             new_blobs,
-        );
+            options.hot_bytes,
+        )?;
         let directory = Directory::new(
             layout.clone(),
             Arc::clone(&publisher),

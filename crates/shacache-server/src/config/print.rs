@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::raw::{
-    RawConfig, RawDownload, RawIdentity, RawLimit, RawLog, RawMount, RawScrub, RawTls, RawTrust,
-    RawUpload,
+    RawCache, RawConfig, RawDownload, RawIdentity, RawLimit, RawLog, RawMount, RawScrub, RawTls,
+    RawTrust, RawUpload,
 };
 
 /// The text of a file that says what `table` says, every key with its description.
@@ -57,6 +57,7 @@ fn section_keys(name: &str) -> &'static [(&'static str, &'static [&'static str])
         "mount" => RawMount::KEYS,
         "log" => RawLog::KEYS,
         "limit" => RawLimit::KEYS,
+        "cache" => RawCache::KEYS,
         "scrub" => RawScrub::KEYS,
         "trust" => RawTrust::KEYS,
         _ => &[],

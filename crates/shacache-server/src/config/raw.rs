@@ -64,6 +64,8 @@ table! {
         log: RawLog = RawLog::default(),
         /// What one client may take. The defaults suit a public server.
         limit: RawLimit = RawLimit::default(),
+        /// What is kept in memory.
+        cache: RawCache = RawCache::default(),
         /// The check of the archive in the background.
         scrub: RawScrub = RawScrub::default(),
         /// Whose signatures count. See docs/trust.md.
@@ -125,6 +127,15 @@ table! {
     RawDownload {
         /// "open": everybody may. "credentials": identities with the role "read".
         policy: DownloadPolicy = DownloadPolicy::Open,
+    }
+}
+
+table! {
+    /// `[cache]`.
+    RawCache {
+        /// Memory for bytes of blobs that clients asked for lately, in bytes: what is there was
+        /// checked already, and is neither read nor checked again. 0 keeps nothing.
+        hot_bytes: u64 = 64 * 1024 * 1024,
     }
 }
 

@@ -50,7 +50,7 @@ fn bad_files_are_told_by_file_line_key_and_reason() {
         ("listen =", "FILE:1: string values must be quoted, expected literal string"),
         (
             "\n\nlissten = []",
-            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `identity`, `upload`, `download`, `mount`, `log`, `limit`, `scrub`, `trust`",
+            "FILE:3: lissten: unknown field `lissten`, expected one of `listen`, `unix-mode`, `data`, `tls`, `identity`, `upload`, `download`, `mount`, `log`, `limit`, `cache`, `scrub`, `trust`",
         ),
         (
             "listen = \"127.0.0.1:80\"",

@@ -9,49 +9,53 @@ use std::ops::Range;
 use bytes::Bytes;
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::buffers::{Buffer, Buffers};
+
 /// Some bytes of a file; fewer than asked for where it ends early.
 #[derive(Debug)]
-pub(super) struct Chunk(Vec<Vec<u8>>);
+pub(super) struct Chunk(Vec<Buffer>);
 
 impl Chunk {
     /// The bytes of `range` if the page cache has all of them.
-    pub(super) fn resident(file: &File, range: &Range<u64>) -> Option<Self> {
+    pub(super) fn resident(file: &File, range: &Range<u64>, buffers: &Buffers) -> Option<Self> {
         // An error means: not resident, or a file system that cannot tell.
-        let chunk = Self::read(file, range, ReadWriteFlags::NOWAIT).ok()?;
+        let chunk = Self::read(file, range, buffers, ReadWriteFlags::NOWAIT).ok()?;
         (chunk.len() == range.end - range.start).then_some(chunk)
     }
 
     /// The bytes of `range`, on a thread that may block.
-    pub(super) fn blocking(file: &File, range: &Range<u64>) -> Result<Self, Error> {
-        Ok(Self::read(file, range, ReadWriteFlags::empty())?)
+    pub(super) fn blocking(
+        file: &File,
+        range: &Range<u64>,
+        buffers: &Buffers,
+    ) -> Result<Self, Error> {
+        Ok(Self::read(file, range, buffers, ReadWriteFlags::empty())?)
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> u64 {
-        self.0.iter().map(Vec::len).sum::<usize>() as u64
+        self.0.iter().map(Buffer::len).sum::<usize>() as u64
     }
 
     /// All of them, in order.
     pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(Vec::as_slice)
+        self.0.iter().map(Buffer::as_ref)
     }
 
-    /// Those at `range` of the chunk.
-    pub(super) fn into_pieces(self, range: Range<usize>) -> VecDeque<Bytes> {
-        let mut start = 0;
-        let pieces = self.0.into_iter().map(|piece| {
-            let (from, to) = (range.start.max(start) - start, range.end.max(start) - start);
-            start += piece.len();
-            let piece = Bytes::from(piece);
-            piece.slice(from.min(piece.len())..to.min(piece.len()))
-        });
-        pieces.filter(|piece| !piece.is_empty()).collect()
+    /// All of it.
+    pub(super) fn into_pieces(self) -> VecDeque<Bytes> {
+        self.0.into_iter().map(Bytes::from_owner).collect()
     }
 
-    fn read(file: &File, range: &Range<u64>, flags: ReadWriteFlags) -> Result<Self, Errno> {
+    fn read(
+        file: &File,
+        range: &Range<u64>,
+        buffers: &Buffers,
+        flags: ReadWriteFlags,
+    ) -> Result<Self, Errno> {
         let starts = range.clone().step_by(PIECE_BYTES);
         let sizes = starts.map(|start| (range.end - start).min(PIECE_BYTES as u64) as usize);
-        let mut pieces: Vec<_> = sizes.map(|size| vec![0; size]).collect();
+        let mut pieces: Vec<_> = sizes.map(|size| buffers.take(size)).collect();
         let mut filled = 0;
         loop {
             let mut targets = unfilled(&mut pieces, filled);
@@ -73,18 +77,29 @@ impl Chunk {
     }
 }
 
+/// Those at `range` of the bytes that `pieces` are one after another.
+pub(super) fn cut(pieces: VecDeque<Bytes>, range: Range<usize>) -> VecDeque<Bytes> {
+    let mut start = 0;
+    let pieces = pieces.into_iter().map(|piece| {
+        let (from, to) = (range.start.max(start) - start, range.end.max(start) - start);
+        start += piece.len();
+        piece.slice(from.min(piece.len())..to.min(piece.len()))
+    });
+    pieces.filter(|piece| !piece.is_empty()).collect()
+}
+
 /// Where the bytes after the first `filled` go.
-fn unfilled(pieces: &mut [Vec<u8>], filled: usize) -> Vec<IoSliceMut<'_>> {
+fn unfilled(pieces: &mut [Buffer], filled: usize) -> Vec<IoSliceMut<'_>> {
     let rests = pieces.iter_mut().enumerate().map(|(number, piece)| {
         let start = filled.saturating_sub(number * PIECE_BYTES).min(piece.len());
-        &mut piece[start..]
+        &mut piece.space()[start..]
     });
     rests.filter(|rest| !rest.is_empty()).map(IoSliceMut::new).collect()
 }
 
 /// Small enough that not much is held back by its last byte; four of them are one write to a
 /// socket.
-const PIECE_BYTES: usize = 16 * 1024;
+pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -106,14 +121,15 @@ mod tests {
             let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&bytes).unwrap();
-            let chunk = Chunk::blocking(&file, &(start..start + length)).unwrap();
+            let chunk = Chunk::blocking(&file, &(start..start + length), &Buffers::default());
+            let chunk = chunk.unwrap();
             let there = bytes.get(start.min(size) as usize..(start + length).min(size) as usize);
             let there = there.unwrap_or_default();
             prop_assert_eq!(chunk.len(), there.len() as u64);
             prop_assert_eq!(chunk.pieces().collect::<Vec<_>>().concat(), there);
             let (from, to) = (from.min(there.len()), to.min(there.len()));
             let part = if from <= to { from..to } else { to..from };
-            let pieces = chunk.into_pieces(part.clone());
+            let pieces = cut(chunk.into_pieces(), part.clone());
             prop_assert_eq!(Vec::from(pieces).concat(), &there[part]);
         }
     }
@@ -122,6 +138,6 @@ mod tests {
     fn a_file_that_ends_early_is_not_resident() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[7; 100]).unwrap();
-        assert!(Chunk::resident(&file, &(0..101)).is_none());
+        assert!(Chunk::resident(&file, &(0..101), &Buffers::default()).is_none());
     }
 }

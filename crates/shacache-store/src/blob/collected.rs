@@ -73,6 +73,8 @@ impl BlobStore {
         // Forgotten first: what is listed and not there counts as lost.
         for digest in &digests {
             self.0.sums.remove(digest);
+            // Of a banned one there is a tombstone already.
+            self.0.hot.forget(digest);
             self.0.index.record(Change::NoBlob(*digest));
         }
         self.0.index.sync().await;
@@ -113,6 +115,7 @@ impl Shared {
                 stay.push(digest);
                 continue;
             }
+            self.hot.forget(&digest);
             tracing::info!(%digest, "collected: moved to quarantine");
             self.index.record(Change::Unused(digest));
             // Again: whoever read it just now may have listed it.

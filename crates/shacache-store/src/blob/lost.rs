@@ -81,6 +81,7 @@ impl Shared {
 
     pub(super) async fn forget(&self, digest: &Digest) {
         self.sums.remove(digest);
+        self.hot.forget(digest);
         self.index.record(Change::NoBlob(*digest));
         self.index.sync().await;
     }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use shacache_core::digest::Hasher;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Blob;
-use super::chunk::Chunk;
+use super::archived::ArchivedBlob;
+use super::chunk::{self, Chunk, PIECE_BYTES};
 use super::kept::Kept;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use crate::blocking::blocking;
@@ -20,9 +20,44 @@ use crate::error::{Fault, StoreError};
 
 /// Verified bytes of a blob, in order.
 #[derive(Debug)]
-pub struct BlobReader {
+pub struct BlobReader(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// Until it is handed out.
+    AtHand(Option<Bytes>),
+    Archive(Box<ArchiveReader>),
+}
+
+impl BlobReader {
+    /// Of all the blob's bytes, those at `range`.
+    pub(super) fn at_hand(bytes: &Bytes, range: Range<u64>) -> Self {
+        let [start, end] = [range.start, range.end].map(|at| at.min(bytes.len() as u64) as usize);
+        Self(Source::AtHand((start < end).then(|| bytes.slice(start..end))))
+    }
+
+    pub(super) fn archive(reader: ArchiveReader) -> Self {
+        Self(Source::Archive(Box::new(reader)))
+    }
+
+    /// The next piece, `None` at the end.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or cannot be read; the answer must then be cut short. Damage is
+    /// dealt with in the background.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        match &mut self.0 {
+            Source::AtHand(piece) => Ok(piece.take()),
+            Source::Archive(reader) => reader.next().await,
+        }
+    }
+}
+
+/// As above, of an open file.
+#[derive(Debug)]
+pub(crate) struct ArchiveReader {
     /// `None` once it turned out to be damaged.
-    blob: Option<Blob>,
+    blob: Option<ArchivedBlob>,
     check: Check,
     /// What is still to be handed out.
     range: Range<u64>,
@@ -71,26 +106,22 @@ enum Check {
     Hash { hasher: Hasher, summer: Summer },
 }
 
-impl BlobReader {
-    pub(super) fn checked(blob: Blob, sums: Arc<Sums>, range: Range<u64>) -> Self {
+impl ArchiveReader {
+    pub(super) fn checked(blob: ArchivedBlob, sums: Arc<Sums>, range: Range<u64>) -> Self {
         Self::new(blob, Check::Sums(sums), range)
     }
 
-    pub(super) fn hashing(blob: Blob) -> Self {
+    pub(super) fn hashing(blob: ArchivedBlob) -> Self {
         let range = 0..blob.size;
         Self::new(blob, Check::Hash { hasher: Hasher::new(), summer: Summer::default() }, range)
     }
 
-    fn new(blob: Blob, check: Check, range: Range<u64>) -> Self {
+    fn new(blob: ArchivedBlob, check: Check, range: Range<u64>) -> Self {
         Self { blob: Some(blob), check, range, checked: None, ahead: VecDeque::new() }
     }
 
-    /// The next piece, `None` at the end.
-    ///
-    /// # Errors
-    /// When the bytes are damaged or cannot be read; the answer must then be cut short. Damage is
-    /// dealt with in the background.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+    /// As [`BlobReader::next`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         if self.blob.is_none() || self.range.is_empty() {
             return Ok(None);
         }
@@ -105,26 +136,15 @@ impl BlobReader {
     /// Checks the chunk that is at hand next, which may be one that was begun already, and gives
     /// the first piece that is wanted of it.
     async fn next_of_chunk(&mut self) -> Result<Bytes, StoreError> {
-        let Some(blob) = &self.blob else {
-            return Err(StoreError::Closed);
-        };
         let number = self.range.start / CHUNK_BYTES as u64;
         let start = number * CHUNK_BYTES as u64;
-        let wanted = start..(start + CHUNK_BYTES as u64).min(blob.size);
-        let chunk = match self.ahead.pop_front_if(|ahead| ahead.number == number) {
-            Some(ahead) => ahead.chunk,
-            None => match Chunk::resident(&blob.file, &wanted) {
-                Some(chunk) => chunk,
-                None => self.read_ahead(start).await?,
-            },
+        let pieces = match self.hot_chunk(number) {
+            Some(pieces) => pieces,
+            None => self.checked_chunk(number).await?,
         };
-        let length = chunk.len();
-        if length != wanted.end - wanted.start || !self.passes(number, &chunk).await {
-            return Err(self.damaged());
-        }
         let from = (self.range.start - start) as usize;
-        let to = (self.range.end - start).min(length) as usize;
-        let mut pieces = chunk.into_pieces(from..to);
+        let to = (self.range.end - start).min(CHUNK_BYTES as u64) as usize;
+        let mut pieces = chunk::cut(pieces, from..to);
         let (Some(blob), Some(first)) = (&self.blob, pieces.pop_front()) else {
             return Err(self.damaged());
         };
@@ -134,6 +154,46 @@ impl BlobReader {
             self.checked = Some(blob.shared.kept_pieces.keep(pieces));
         }
         Ok(first)
+    }
+
+    /// The pieces of a chunk that was checked for somebody else.
+    fn hot_chunk(&self, number: u64) -> Option<VecDeque<Bytes>> {
+        match (&self.blob, &self.check) {
+            // Without sums the whole has to pass by.
+            (Some(ArchivedBlob { look: Some(_), shared, digest, .. }), Check::Sums(_)) => {
+                shared.hot.chunk(digest, number)
+            }
+            _ => None,
+        }
+    }
+
+    /// The pieces of a chunk, read and checked.
+    async fn checked_chunk(&mut self, number: u64) -> Result<VecDeque<Bytes>, StoreError> {
+        let Some(blob) = &self.blob else {
+            return Err(StoreError::Closed);
+        };
+        let start = number * CHUNK_BYTES as u64;
+        let wanted = start..(start + CHUNK_BYTES as u64).min(blob.size);
+        let chunk = match self.ahead.pop_front_if(|ahead| ahead.number == number) {
+            Some(ahead) => ahead.chunk,
+            None => match Chunk::resident(&blob.file, &wanted, &blob.shared.buffers) {
+                Some(chunk) => chunk,
+                None => self.read_ahead(start).await?,
+            },
+        };
+        if chunk.len() != wanted.end - wanted.start || !self.passes(number, &chunk).await {
+            return Err(self.damaged());
+        }
+        let pieces = chunk.into_pieces();
+        if let Some(ArchivedBlob { look: Some(look), shared, digest, size, .. }) = &self.blob {
+            match pieces.front() {
+                Some(all) if *size <= PIECE_BYTES as u64 => {
+                    shared.hot.keep_blob(digest, *look, all);
+                }
+                _ => shared.hot.keep_chunk(digest, number, &pieces),
+            }
+        }
+        Ok(pieces)
     }
 
     /// Checks the chunk at hand; the last one passes only if the whole does.
@@ -194,9 +254,11 @@ impl BlobReader {
         let end = self.range.end.next_multiple_of(CHUNK_BYTES as u64).min(blob.size);
         let end = end.min(start + chunks * CHUNK_BYTES as u64);
         let (file, path) = (Arc::clone(&blob.file), blob.shared.layout.blob(&blob.digest));
+        let buffers = blob.shared.buffers.clone();
         let read = blocking(move || {
-            let read =
-                |start| Chunk::blocking(&file, &(start..end.min(start + CHUNK_BYTES as u64)));
+            let read = |start| {
+                Chunk::blocking(&file, &(start..end.min(start + CHUNK_BYTES as u64)), &buffers)
+            };
             let first = read(start).map_err(Fault::at("read", &path))?;
             let ahead = (start..end).step_by(CHUNK_BYTES).skip(1).map(read);
             let ahead = ahead.collect::<Result<Vec<_>, _>>().map_err(Fault::at("read", &path))?;

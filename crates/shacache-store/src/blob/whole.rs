@@ -14,8 +14,9 @@ use shacache_core::digest::{Digest, Hasher};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use super::archived::ArchivedBlob;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
-use super::{Blob, BlobStore, Checked, Shared};
+use super::{BlobStore, Checked, Shared};
 use crate::blocking::blocking;
 use crate::defence::Defence;
 use crate::error::{Chain, Fault, StoreError};
@@ -43,7 +44,7 @@ impl Default for WholeReads {
     }
 }
 
-impl Blob {
+impl ArchivedBlob {
     /// The sums of the whole blob, computed if they are not known. When they take too long the
     /// computation goes on without the caller.
     pub(super) async fn whole_sums(&self, patience: Duration) -> Result<Arc<Sums>, StoreError> {
@@ -76,7 +77,7 @@ impl Shared {
     /// Joins the read of this blob that is under way, or begins one.
     fn whole_read(
         self: &Arc<Self>,
-        blob: &Blob,
+        blob: &ArchivedBlob,
     ) -> Result<watch::Receiver<Option<Outcome>>, StoreError> {
         let mut running = self.whole_reads.running();
         if let Some(outcome) = running.get(&blob.digest) {
@@ -238,13 +239,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Store, StoreOptions, UnclaimedLimits};
+    use crate::{Store, StoreOptions};
 
     #[tokio::test]
     async fn who_fills_the_index_waits_for_a_large_blob_however_long_that_takes() {
         let folder = tempfile::tempdir().expect("made");
-        let (data, unclaimed) = (folder.path().to_owned(), UnclaimedLimits::default());
-        let store = Store::open(&StoreOptions { data, unclaimed }).expect("opened");
+        let store = Store::open(&StoreOptions::of(folder.path().to_owned())).expect("opened");
         let blobs = store.blobs().clone();
         let digest = Digest::of(b"large");
         let path = blobs.0.layout.blob(&digest);

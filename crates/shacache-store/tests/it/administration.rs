@@ -104,6 +104,24 @@ async fn a_dry_run_says_what_and_why_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_out_is_not_served_from_memory() {
+    let (mut subject, orphan) = filled().await;
+    let administration = subject.store().administration().clone();
+    for asked in 0..3 {
+        // The second time it is at hand.
+        assert!(subject.download(&orphan).await.expect("read").is_some(), "{asked}");
+    }
+    administration.ban(&operator(), &orphan, false).await.expect("banned");
+    assert_eq!(subject.download(&orphan).await.expect("asked"), None);
+    administration.unban(&operator(), &orphan).await.expect("ended");
+    assert!(subject.download(&orphan).await.expect("read").is_some());
+    administration.collect(&operator(), EVERYTHING_UNUSED, false).await.expect("collected");
+    assert_eq!(subject.download(&orphan).await.expect("asked"), None);
+    drop(administration);
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_says_who_did_what_when_and_why() {
     let (mut subject, orphan) = filled().await;
     let administration = subject.store().administration().clone();

@@ -11,7 +11,7 @@ use shacache_core::digest::Digest;
 use shacache_store::administration::Target;
 use shacache_store::error::{Chain, StoreError};
 use shacache_store::verify::{Subset, VerifyOptions};
-use shacache_store::{Health, Reindexed, Store, StoreOptions, UnclaimedLimits};
+use shacache_store::{Health, Reindexed, Store, StoreOptions};
 
 use crate::subject::{Between, Subject, entry, key, operator, some_bytes};
 
@@ -155,7 +155,7 @@ async fn only_an_archive_is_opened_where_one_has_to_be() {
 }
 
 fn options(data: &Path) -> StoreOptions {
-    StoreOptions { data: data.to_owned(), unclaimed: UnclaimedLimits::default() }
+    StoreOptions::of(data.to_owned())
 }
 
 /// Copies a folder with all that is in it, as a backup does.

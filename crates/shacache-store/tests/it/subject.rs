@@ -57,7 +57,8 @@ impl Subject {
     }
 
     pub(crate) fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open(&StoreOptions { data: self.data().to_owned(), unclaimed: self.unclaimed })
+        let data = self.data().to_owned();
+        Store::open(&StoreOptions { data, unclaimed: self.unclaimed, hot_bytes: HOT_BYTES })
     }
 
     pub(crate) fn open(&mut self) {
@@ -262,3 +263,6 @@ pub(crate) fn entry(digest: &Digest, note: &str) -> SignedEntry {
     let metadata = format!("{{\"sha512\": \"{digest}\", \"note\": \"{note}\"}}");
     SignedEntry::from_texts(&metadata, "").expect("the texts make an entry")
 }
+
+/// Little, so that some of it is driven out.
+const HOT_BYTES: u64 = 1 << 20;
