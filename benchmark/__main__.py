@@ -31,8 +31,8 @@ def main():
     machine = describe()
     if os.cpu_count() < 2:
         sys.exit("two cores are needed: one for the server, one for what asks it")
-    print("\n".join(f"{name}: {value}" for name, value in machine.items()))
-    print(f"rounds: {arguments.rounds} at most; values are medians, in brackets the least and the most")
+    print("\n".join(f"- {name}: {value}" for name, value in machine.items()))
+    print(f"- rounds: {arguments.rounds} at most; values are medians, in brackets the least and the most")
     results, failed = [], []
     with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as folder:
         place = Place(Path(folder), arguments.size_mib, arguments.seconds)

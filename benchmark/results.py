@@ -33,18 +33,21 @@ class Results:
         return own / other if measure.higher_is_better else other / own
 
     def table(self):
+        """Markdown that can be read as it is."""
         header = ["", *(f"{m.name}, {m.unit}" for m in self.contest.measures), "ratio"]
         rows = [header]
         for contestant, measured in self.values.items():
             cells = [self.cell(m, measured[m.name]) for m in self.contest.measures]
             rows.append([contestant, *cells, f"{self.ratio(contestant):.2f}"])
-        widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-        lines = [self.contest.title]
+        widths = [max(3, *(len(row[at]) for row in rows)) for at in range(len(header))]
+        rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+        lines = [f"**{self.contest.title}**", ""]
         for row in rows:
             name, *cells = (cell.ljust(width) if at == 0 else cell.rjust(width)
                             for at, (cell, width) in enumerate(zip(row, widths)))
-            lines.append("  " + "  ".join([name, *cells]).rstrip())
-        lines += (f"  {'met' if is_met else 'MISSED'}: {target}" for target, is_met in self.targets())
+            lines.append("| " + " | ".join([name, *cells]) + " |")
+        lines.append("")
+        lines += (f"- {'met' if is_met else 'MISSED'}: {target}" for target, is_met in self.targets())
         return "\n".join(lines)
 
     @staticmethod
