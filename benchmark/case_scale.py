@@ -10,7 +10,8 @@ from pathlib import Path
 from benchmark import archive
 from benchmark.case import Case, Contest, Contestant, Measure, Target
 from benchmark.place import LOAD, SHACACHED, clean
-from benchmark.servers import Ours
+from benchmark.servers import Nginx, Ours
+from interop.http_client import get_entries
 
 START = Measure("until it listens", "ms", higher_is_better=False)
 ENTRIES = Measure("entries read", "/s")
@@ -19,7 +20,8 @@ SLOWEST = Measure("99 of 100 within", "ms", higher_is_better=False, decimals=2)
 WORST = Measure("all within", "ms", higher_is_better=False, decimals=2)
 STOPPED, KILLED, NO_INDEX = "after a stop", "after a kill", "without an index"
 WARM, COLD = "warm", "cold"
-OURS = "shacached"
+# What the machine and the generator add by themselves.
+OURS, FLOOR = "shacached", "nginx, always the same file"
 PER_SECOND, CONNECTIONS, ASKED = 2_000, 16, 200_000
 
 
@@ -125,17 +127,28 @@ class ScaleCase(Case):
         self.write_entries()
         self.reindexed()
         self.ours.start()
-        paths = self.folder / "paths"
-        paths.write_text("".join(f"/shadir/{key}\n" for key in archive.some_keys(ASKED)))
+        keys = archive.some_keys(ASKED)
+        files = self.folder / "files"
+        files.mkdir()
+        (files / "list").write_bytes(get_entries(self.ours, keys[0]).body)
+        nginx = self.opened.enter_context(
+            Nginx(self.folder / "nginx", files, prefix=self.place.on_server_core)
+        )
         return Contest(
-            title, [SLOWEST, HALF, WORST], [Contestant(OURS, lambda: self.ask(paths))], OURS,
-            [Target(OURS, SLOWEST.name, at_most=2)],
+            title, [SLOWEST, HALF, WORST],
+            [
+                Contestant(OURS, lambda: self.ask(self.ours, [f"/shadir/{key}" for key in keys])),
+                Contestant(FLOOR, lambda: self.ask(nginx, ["/list"])),
+            ],
+            FLOOR, [Target(OURS, SLOWEST.name, at_most=2)],
         )
 
-    def ask(self, paths):
+    def ask(self, server, paths):
+        file = self.folder / "paths"
+        file.write_text("\n".join(paths))
         command = [
-            *self.place.on_client_core, LOAD, "rate", self.ours.base_url.removeprefix("http://"),
-            CONNECTIONS, PER_SECOND, self.place.seconds, paths,
+            *self.place.on_client_core, LOAD, "rate", server.base_url.removeprefix("http://"),
+            CONNECTIONS, PER_SECOND, self.place.seconds, file,
         ]
         done = subprocess.run(
             [str(word) for word in command], check=True, capture_output=True, text=True,
