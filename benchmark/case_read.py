@@ -7,16 +7,13 @@ from contextlib import ExitStack
 
 from benchmark import wrk
 from benchmark.case import Case, Contest, Contestant, Target
-from benchmark.place import HOT_MIB
-from benchmark.servers import Nginx, Ours, bare_server
+from benchmark.servers import Nginx, Ours, bare_server, hot_mib
 from benchmark.wrk import REQUESTS, SLOWEST, SPEED
 from interop.http_client import get_entries, post_blob, put_entry
 from interop.payload import Payload
 
 OURS, NGINX, COPYING, BARE = "shacached", "nginx", "nginx, sendfile off", "bare loop"
 KIB, MIB = 1 << 10, 1 << 20
-# Files of 10 MiB: four times what is kept at hand of verified bytes.
-ROTATED = 4 * HOT_MIB // 10 + 1
 NEXT_FILE = """\
 local paths, next = {{{paths}}}, 0
 request = function()
@@ -33,6 +30,8 @@ class ReadCase(Case):
         super().__init__(place)
         self.folder = place.folder / self.name
         self.files = self.folder / "files"
+        # Four times what is kept in memory.
+        self.rotated = 4 * hot_mib() // 10 + 1
         self.opened = ExitStack()
 
     def __enter__(self):
@@ -56,7 +55,7 @@ class ReadCase(Case):
         yield "GET of 1 KiB, 16 at a time, each on a connection of its own", self.closed
         yield "GET of 100 KiB, one file over and over, 16 connections", self.hundred_kib
         yield "GET of 10 MiB, one file over and over, 16 connections", self.ten_mib
-        yield f"GET of 10 MiB, {ROTATED} files in turn, 16 connections", self.many_in_turn
+        yield f"GET of 10 MiB, {self.rotated} files in turn, 16 connections", self.many_in_turn
         yield f"GET of {self.place.size_mib} MiB, 2 connections", self.largest
         yield "GET of the list of a key with 3 entries, 16 connections", self.list_of_entries
 
@@ -83,7 +82,7 @@ class ReadCase(Case):
         )
 
     def many_in_turn(self, title):
-        digests = [self.store(10 * MIB, seed=seed) for seed in range(1, ROTATED + 1)]
+        digests = [self.store(10 * MIB, seed=seed) for seed in range(1, self.rotated + 1)]
         return self.beside_bare(title, digests)
 
     def largest(self, title):

@@ -17,8 +17,6 @@ SHACACHED = RELEASE / "shacached"
 BARE_PIPELINE = RELEASE / "examples/bare-pipeline"
 BARE_SERVER = RELEASE / "examples/bare-server"
 LOAD = RELEASE / "examples/load"
-# How much the server keeps at hand of verified bytes, as it ships.
-HOT_MIB = 64
 # Debian keeps it where the PATH of users may not lead.
 NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 SEAWEEDFS = CHECKOUT / ".test/venv-seaweedfs/bin/weed"

@@ -56,6 +56,14 @@ class Ours(Shacached):
         )
 
 
+def hot_mib():
+    """How much the server keeps in memory of what clients ask for, as it ships."""
+    told = subprocess.run(
+        [SHACACHED, "print-config"], check=True, capture_output=True, text=True, env=clean()
+    )
+    return int(re.search(r"^hot-bytes = (\d+)", told.stdout, re.MULTILINE)[1]) >> 20
+
+
 class Nginx:
     """One worker process, with descriptors kept open."""
 
