@@ -119,6 +119,16 @@ pub enum StoreError {
         /// The hold that keeps it.
         hold: HoldName,
     },
+    /// Most entries that are old enough to be collected if their blob is missing lack it.
+    #[error(
+        "nothing is collected: {missing} of {entries} entries name blobs that are not here, as if          they were kept elsewhere or a part of the archive were away (--most-entries collects such          entries all the same)"
+    )]
+    MostBlobsMissing {
+        /// How many lack it.
+        missing: u64,
+        /// How many there are.
+        entries: u64,
+    },
     /// Something in the archive cannot be read, and as long as it is not known what it says nothing
     /// is deleted.
     #[error(

@@ -138,6 +138,8 @@ pub struct Collect {
     pub expired: bool,
     /// For how many full days nobody may have written or asked for it.
     pub unused_days: Option<u64>,
+    /// Entries whose blob is missing also when most lack theirs.
+    pub most_entries: bool,
     /// The reason.
     pub why: Option<String>,
     /// Only tells what would go.
@@ -239,12 +241,13 @@ impl Command {
                 let has_ended = administration.unban(&deletion(why), &digest).await?;
                 Answer::Changed { changed: u64::from(has_ended) }
             }
-            Self::Collect(Collect { expired, unused_days, why, dry_run }) => {
-                let what = match (expired, unused_days) {
-                    (true, None) => Collecting::Expired,
-                    (true, Some(_)) => return Err(Malformed::ExpiredAndUnused.into()),
-                    (false, days) => {
-                        Collecting::Garbage { unused_days: days.unwrap_or(Collecting::UNUSED_DAYS) }
+            Self::Collect(Collect { expired, unused_days, most_entries, why, dry_run }) => {
+                let what = match (expired, unused_days, most_entries) {
+                    (true, None, false) => Collecting::Expired,
+                    (true, ..) => return Err(Malformed::ExpiredAndUnused.into()),
+                    (false, days, most_entries) => {
+                        let unused_days = days.unwrap_or(Collecting::UNUSED_DAYS);
+                        Collecting::Garbage { unused_days, most_entries }
                     }
                 };
                 let reason = if expired { "expired" } else { "nothing needs it" };

@@ -145,6 +145,10 @@ pub(crate) struct GcArgs {
     /// Keep what was written or asked for in the last so many days.
     #[arg(long, value_name = "DAYS", default_value_t = Collecting::UNUSED_DAYS)]
     unused_days: u64,
+    /// Collect entries whose blob is missing also when that is most of them. Without it nothing is
+    /// collected then: the blobs may be kept elsewhere, or a part of the archive may be away.
+    #[arg(long, conflicts_with = "expired")]
+    most_entries: bool,
     /// The reason, for the audit log.
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -229,9 +233,10 @@ impl From<UnbanArgs> for (Common, Command) {
 }
 
 impl From<GcArgs> for (Common, Command) {
-    fn from(GcArgs { common, expired, unused_days, why, dry_run }: GcArgs) -> Self {
+    fn from(args: GcArgs) -> Self {
+        let GcArgs { common, expired, unused_days, most_entries, why, dry_run } = args;
         let unused_days = (!expired).then_some(unused_days);
-        (common, Command::Collect(Collect { expired, unused_days, why, dry_run }))
+        (common, Command::Collect(Collect { expired, unused_days, most_entries, why, dry_run }))
     }
 }
 

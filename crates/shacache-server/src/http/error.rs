@@ -171,7 +171,9 @@ fn store_verdict(error: &StoreError) -> Verdict {
         StoreError::WrongDigest { .. } | StoreError::WrongLength { .. } => Verdict::Malformed,
         StoreError::UnclaimedTooLarge { .. } => Verdict::TooLarge,
         StoreError::Banned(_) | StoreError::KeyFull { .. } => Verdict::Forbidden,
-        StoreError::Held { .. } | StoreError::Unsure(_) => Verdict::Kept,
+        StoreError::Held { .. } | StoreError::MostBlobsMissing { .. } | StoreError::Unsure(_) => {
+            Verdict::Kept
+        }
         StoreError::NoSpace => Verdict::Full,
         // The store logs once why it refuses writes; each refused request says so in the access
         // log only.

@@ -27,6 +27,9 @@ pub enum Collecting {
     Garbage {
         /// For how many full days nobody may have written or asked for a blob; nor put an entry.
         unused_days: u64,
+        /// Also when most entries of that age lack their blob, which looks as if the blobs were kept
+        /// elsewhere, or a part of the archive were away.
+        most_entries: bool,
     },
     /// Entries whose `expiration_date` has passed.
     Expired,
@@ -40,7 +43,11 @@ impl Collecting {
 /// The blobs that entries name, by the first eight bytes of their digests. Two blobs with the same
 /// ones, should there ever be any, are both named when one is: that keeps too much, not too little.
 #[derive(Debug, Default)]
-struct NamedBlobs(HashSet<[u8; 8]>);
+struct NamedBlobs {
+    prefixes: HashSet<[u8; 8]>,
+    /// How many of the entries are old enough to go, if their blob is missing.
+    old_entries: u64,
+}
 
 impl NamedBlobs {
     fn prefix(digest: &Digest) -> [u8; 8] {
@@ -59,10 +66,13 @@ impl Shared {
         let mut removals = Removals::of(dry_run);
         match options {
             Collecting::Expired => self.collect_expired(run, &mut removals).await?,
-            Collecting::Garbage { unused_days } => {
+            Collecting::Garbage { unused_days, most_entries } => {
                 // Before the archive is read: what is named from here on may not be found there.
                 let watch = self.blobs.naming().watch();
                 let (named, orphans) = self.read_entries(unused_days).await?;
+                if !most_entries {
+                    self.refuse_most(named.old_entries, &orphans).await?;
+                }
                 self.collect_blobs(run, &watch, &named, unused_days, &mut removals).await?;
                 self.collect_entries(run, &watch, orphans, &mut removals).await?;
             }
@@ -105,16 +115,30 @@ impl Shared {
         let (shared, found) = (Arc::clone(self), Arc::clone(&named));
         let orphans = self.choose_entries(Unreadable::Refuse, move |_, record, entry| {
             let mut named = found.lock().unwrap_or_else(PoisonError::into_inner);
-            named.0.insert(NamedBlobs::prefix(entry.digest()));
-            drop(named);
+            named.prefixes.insert(NamedBlobs::prefix(entry.digest()));
             let received = Day::of_seconds(record.time.as_microseconds().div_euclid(1_000_000));
-            let is_missing = received.full_days_since() >= days
-                && scan::status(&shared.layout.blob(entry.digest()))?.is_none();
+            let is_old = received.full_days_since() >= days;
+            named.old_entries += u64::from(is_old);
+            drop(named);
+            let is_missing = is_old && scan::status(&shared.layout.blob(entry.digest()))?.is_none();
             Ok::<_, Fault>(is_missing.then(|| format!("no blob; received {}", record.time)))
         });
         let orphans = orphans.await?;
         let named = std::mem::take(&mut *named.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((named, orphans))
+    }
+
+    /// Errors when more entries lack their blob than have it.
+    async fn refuse_most(&self, entries: u64, orphans: &[OfKey]) -> Result<(), StoreError> {
+        let mut missing = 0;
+        for one in orphans.iter().flat_map(|of_key| &of_key.entries) {
+            // One that was collected comes back.
+            missing += u64::from(!self.blobs.is_collected(&one.digest).await?);
+        }
+        if missing * 2 > entries {
+            return Err(StoreError::MostBlobsMissing { missing, entries });
+        }
+        Ok(())
     }
 
     async fn collect_blobs(
@@ -130,7 +154,7 @@ impl Shared {
             for folder in walk::folders(folder).await? {
                 self.blobs.check_running()?;
                 let mut digests = blocking(move || walk::digests(&folder)).await?;
-                digests.retain(|digest| !named.0.contains(&NamedBlobs::prefix(digest)));
+                digests.retain(|digest| !named.prefixes.contains(&NamedBlobs::prefix(digest)));
                 for batch in digests.chunks(BATCH) {
                     self.collect_batch(run, watch, batch, days, &mut held, removals).await?;
                 }

@@ -20,7 +20,7 @@ use shacache_store::import::Taken;
 use crate::contract::listing::complete;
 use crate::subject::{Between, Subject, entry, key, operator, some_bytes};
 
-const EVERYTHING_UNUSED: Collecting = Collecting::Garbage { unused_days: 0 };
+const EVERYTHING_UNUSED: Collecting = Collecting::Garbage { unused_days: 0, most_entries: false };
 
 /// Every file below the folders that hold what is not derived, with its bytes.
 fn files(data: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -253,7 +253,11 @@ async fn what_cannot_be_read_keeps_everything() {
 async fn an_entry_whose_blob_got_lost_stays() {
     let mut subject = Subject::new(Between::Nothing);
     let digest = *subject.upload(&some_bytes(1, 10)).await.expect("stored").digest();
-    subject.store().directory().append(&key("k"), entry(&digest, "one")).await.expect("added");
+    let other = *subject.upload(&some_bytes(2, 10)).await.expect("stored").digest();
+    for (digest, name) in [(&digest, "k"), (&other, "other")] {
+        let entry = entry(digest, "one");
+        subject.store().directory().append(&key(name), entry).await.expect("added");
+    }
     subject.close().await;
     fs::remove_file(subject.blob_path(&digest)).expect("removed");
     subject.open();

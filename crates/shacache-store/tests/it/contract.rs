@@ -60,6 +60,7 @@ each_kind! {
     administration::what_no_entry_names_is_collected_and_comes_back,
     administration::a_removed_entry_needs_its_blob_no_more,
     administration::an_entry_whose_blob_is_missing_is_collected,
+    administration::when_most_blobs_are_missing_nothing_is_collected,
     administration::entries_expire_when_somebody_says_so,
     administration::a_held_blob_outlives_every_deletion,
     administration::a_held_orphan_is_not_collected,

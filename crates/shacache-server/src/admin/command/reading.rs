@@ -127,7 +127,7 @@ pub enum Malformed {
     #[error("name the digests or keys to hold")]
     NothingHeld,
     /// What expires does so by its date.
-    #[error("what has expired goes however it is used")]
+    #[error("what has expired goes however it is used, and whatever it names")]
     ExpiredAndUnused,
 }
 

@@ -46,7 +46,7 @@ pub(super) fn body(operation: &str) -> Option<Value> {
         "postCollect" => {
             let properties = json!({
                 "expired": yes(), "unused-days": { "type": ["integer", "null"], "minimum": 0 },
-                "why": { "type": ["string", "null"] }, "dry-run": yes(),
+                "most-entries": yes(), "why": { "type": ["string", "null"] }, "dry-run": yes(),
             });
             (properties, json!([]))
         }

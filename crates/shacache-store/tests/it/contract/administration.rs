@@ -8,7 +8,11 @@ use shacache_store::error::StoreError;
 
 use crate::subject::{Subject, entry, key, operator, some_bytes};
 
-const EVERYTHING_UNUSED: Collecting = Collecting::Garbage { unused_days: 0 };
+fn unused_for(unused_days: u64) -> Collecting {
+    Collecting::Garbage { unused_days, most_entries: false }
+}
+
+const EVERYTHING_UNUSED: Collecting = Collecting::Garbage { unused_days: 0, most_entries: false };
 
 async fn collect(subject: &Subject, options: Collecting) -> Removals {
     let collected = subject.store().administration().collect(&operator(), options, false).await;
@@ -40,7 +44,7 @@ pub(crate) async fn what_no_entry_names_is_collected_and_comes_back(subject: &mu
     let [needed, orphan] = [&needed, &orphan].map(|bytes| Digest::of(bytes));
     put(subject, &key("k"), entry(&needed, "needed")).await;
     subject.step().await;
-    let kept = collect(subject, Collecting::Garbage { unused_days: 30 }).await;
+    let kept = collect(subject, unused_for(30)).await;
     assert_eq!((kept.blobs, kept.entries), (0, 0), "it was uploaded just now");
     subject.step().await;
     let collected = collect(subject, EVERYTHING_UNUSED).await;
@@ -80,13 +84,40 @@ pub(crate) async fn an_entry_whose_blob_is_missing_is_collected(subject: &mut Su
     put(subject, &key("k"), entry(&there, "there")).await;
     put(subject, &key("k"), entry(&never, "never")).await;
     subject.step().await;
-    let kept = collect(subject, Collecting::Garbage { unused_days: 1 }).await;
+    let kept = collect(subject, unused_for(1)).await;
     assert_eq!(kept.entries, 0, "its blob may still come");
     let collected = collect(subject, EVERYTHING_UNUSED).await;
     assert_eq!((collected.blobs, collected.entries), (0, 1));
     assert_eq!(collected.listed[0].key.as_deref(), Some("k"));
     subject.step().await;
     assert_eq!(subject.listed(&key("k")).await.expect("one is left").len(), 1);
+}
+
+/// As in a server that keeps only a directory, or whose blobs are not mounted.
+pub(crate) async fn when_most_blobs_are_missing_nothing_is_collected(subject: &mut Subject) {
+    let (there, alone) = (some_bytes(4, 10), some_bytes(5, 10));
+    let there = *subject.upload(&there).await.expect("stored").digest();
+    let alone = *subject.upload(&alone).await.expect("stored").digest();
+    put(subject, &key("there"), entry(&there, "there")).await;
+    for name in ["one", "two"] {
+        put(subject, &key(name), entry(&Digest::of(name.as_bytes()), name)).await;
+    }
+    subject.step().await;
+    let administration = subject.store().administration().clone();
+    for dry_run in [true, false] {
+        let refused = administration.collect(&operator(), EVERYTHING_UNUSED, dry_run).await;
+        let Err(StoreError::MostBlobsMissing { missing: 2, entries: 3 }) = refused else {
+            panic!("{refused:?}");
+        };
+    }
+    assert!(is_served(subject, &alone).await);
+    assert_eq!(collect(subject, unused_for(1)).await.entries, 0, "none is old enough");
+    let most = Collecting::Garbage { unused_days: 0, most_entries: true };
+    let collected = collect(subject, most).await;
+    assert_eq!((collected.blobs, collected.entries), (1, 2));
+    subject.step().await;
+    assert!(subject.listed(&key("there")).await.is_some());
+    assert!(subject.listed(&key("one")).await.is_none());
 }
 
 pub(crate) async fn entries_expire_when_somebody_says_so(subject: &mut Subject) {
