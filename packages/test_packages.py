@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -89,6 +90,37 @@ class Packages(unittest.TestCase):
         self.assertFalse(settings.exists())
         blob = data / "archive/blobs" / digest[:2] / digest[2:4] / digest
         self.assertEqual(hashlib.sha512(blob.read_bytes()).hexdigest(), digest)
+
+    def test_every_command_has_its_page_and_is_completed(self):
+        for program in ("shacached", "shacache"):
+            files = self.debian.run("dpkg", "--listfiles", program).splitlines()
+            completions = self.debian.run(
+                "cat", f"/usr/share/bash-completion/completions/{program}"
+            )
+            commands = list(self.commands(program))
+            self.assertIn(("import",) if program == "shacached" else ("fetch",), commands)
+            for command in commands:
+                with self.subTest(program, command=command):
+                    page = "-".join([program, *command])
+                    self.assertIn(f"/usr/share/man/man1/{page}.1.gz", files)
+                    # As the script calls where it is.
+                    above = "__subcmd__".join([program, *command[:-1]])
+                    self.assertIn(f"{above},{command[-1]})\n", completions)
+
+    def commands(self, program, *above):
+        """Every command that the program tells of, as its words."""
+        told = self.debian.run(program, *above, "--help")
+        section = told.partition("\nCommands:\n")[2].partition("\n\n")[0]
+        for name in re.findall(r"^  ([a-z-]+)", section, re.MULTILINE):
+            if name != "help":
+                yield (*above, name)
+                yield from self.commands(program, *above, name)
+
+    def test_what_signs_is_in_the_client_alone(self):
+        # Where a crate's sources lay is in its messages.
+        for program, holds in {"shacached": False, "shacache": True}.items():
+            code = (self.debian.root / "usr/bin" / program).read_bytes()
+            self.assertEqual(bool(re.search(rb"/rsa-\d", code)), holds, program)
 
     def test_the_old_commands(self):
         self.wait_for_service()
