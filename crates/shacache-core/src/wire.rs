@@ -2,7 +2,7 @@
 //! names and values. Each stands here once, so that the two sides cannot drift apart. Must not
 //! know how a request is sent or answered.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 
 use crate::digest::Digest;
 use crate::key::Key;
@@ -54,13 +54,23 @@ pub fn key_path(base: &str, key: &Key) -> String {
 /// The value of [`REPR_DIGEST`] for a blob.
 #[must_use]
 pub fn repr_digest(digest: &Digest) -> String {
-    format!("sha-512=:{}:", BASE64.encode(digest.as_bytes()))
+    let (algorithm, end) = ("sha-512=:", ":");
+    let digits = BASE64.encode_len(Digest::LEN);
+    let mut value = String::with_capacity(algorithm.len() + digits + end.len());
+    value.push_str(algorithm);
+    BASE64.encode_append(digest.as_bytes(), &mut value);
+    value.push_str(end);
+    value
 }
 
 /// The strong entity tag of a blob (RFC 9110, section 8.8.3), quotes included.
 #[must_use]
 pub fn entity_tag(digest: &Digest) -> String {
-    format!("\"{digest}\"")
+    let mut tag = String::with_capacity(Digest::HEX_LEN + 2);
+    tag.push('"');
+    HEXLOWER.encode_append(digest.as_bytes(), &mut tag);
+    tag.push('"');
+    tag
 }
 
 /// Slashes at the end of `base` do not matter, as for the old client.

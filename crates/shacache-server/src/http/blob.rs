@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderMap, Method};
+use http::Method;
 use shacache_core::digest::{AnyDigest, Digest};
 use shacache_core::wire::BLOB_MEDIA_TYPE;
 use shacache_store::blob::{Blob, Resolved, Stored};
@@ -27,18 +27,18 @@ mod body;
 pub(crate) async fn get(
     State(call): State<Call>,
     BlobName(name): BlobName,
-    method: Method,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Failure> {
+    let headers = request.headers();
     let blob = find(&call, &name).await?.ok_or(Failure::NoBlob)?;
     let size = blob.size();
     let answer = BlobAnswer::new(call.path(), &name, &blob);
-    if Condition::evaluate(&headers, answer.tag())? == Condition::NotModified {
+    if Condition::evaluate(headers, answer.tag())? == Condition::NotModified {
         return Ok(answer.not_modified());
     }
-    let part = range::requested(&method, &headers, answer.tag(), size)
+    let part = range::requested(request.method(), headers, answer.tag(), size)
         .map_err(|source| Failure::Range { source, size })?;
-    if method == Method::HEAD {
+    if request.method() == Method::HEAD {
         return Ok(answer.bytes(part, Body::empty()));
     }
     let wanted = part.clone().unwrap_or(0..size);

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, StatusCode};
 use shacache_core::entry::SignedEntry;
 use shacache_core::wire::{CACHE_AFTER_ASKING, ENTRY_MEDIA_TYPE};
 
@@ -22,18 +22,18 @@ use crate::metrics::Route;
 pub(crate) async fn get(
     State(call): State<Call>,
     EntryKey(key): EntryKey,
-    uri: Uri,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Failure> {
     let directory = call.app().store().directory();
-    let listing = match narrowing::wanted(uri.query())? {
+    let listing = match narrowing::wanted(request.uri().query())? {
         None => directory.get(&key).await?,
         Some(wanted) => directory.get_narrowed(&key, wanted).await?,
     };
     let listing = listing.ok_or(Failure::NoEntry)?;
-    let condition = Condition::evaluate(&headers, listing.tag())?;
+    let condition = Condition::evaluate(request.headers(), listing.tag())?;
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     let tag = HeaderValue::try_from(format!("\"{}\"", listing.tag()))
         .expect("a listing's tag is made of hex digits");
     headers.insert(ETAG, tag);
@@ -66,3 +66,6 @@ pub(crate) async fn put(
     call.app().metrics().received(&method, Route::Key, body.len() as u64);
     Ok(StatusCode::CREATED)
 }
+
+/// What an answer has in the end, those that every answer gets included.
+const HEADERS: usize = 8;

@@ -21,7 +21,8 @@ pub fn escape_target(line: &[u8]) -> Cow<'_, [u8]> {
     let (method, rest) = line.split_at(space + 1);
     let end = rest.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
     let (target, version) = rest.split_at(end.unwrap_or(rest.len()));
-    if target.iter().all(|byte| escape(*byte).is_none()) {
+    // To the end rather than to the first, so that many bytes are looked at at once.
+    if !target.iter().fold(false, |found, byte| found | escape(*byte).is_some()) {
         return Cow::Borrowed(line);
     }
 

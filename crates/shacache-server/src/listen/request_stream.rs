@@ -119,7 +119,7 @@ impl<IO> RequestStream<IO> {
                         self.position = Position::Rest;
                         return false;
                     }
-                    let end = self.raw.iter().position(|byte| *byte == b'\n');
+                    let end = memchr::memchr(b'\n', &self.raw);
                     if end.map_or(self.raw.len(), |end| end + 1) > self.longest_line {
                         note_line(&mut self.line, &self.raw);
                         self.position = Position::LineTooLong;
@@ -337,6 +337,13 @@ fn skip_empty_lines(raw: &mut BytesMut) {
 
 impl Fields {
     const START: Self = Self { line_start: true, after_return: false };
+
+    /// Where `bytes`, without a line feed among them, lead.
+    fn after(self, bytes: &[u8]) -> Self {
+        let Some(last) = bytes.last() else { return self };
+        let line_start = self.line_start && bytes.iter().all(|byte| *byte == b'\r');
+        Self { line_start, after_return: *last == b'\r' }
+    }
 }
 
 /// What was found among the header fields.
@@ -350,16 +357,18 @@ enum Scanned {
 }
 
 fn scan_fields(raw: &[u8], mut fields: Fields) -> Scanned {
-    for (index, byte) in raw.iter().enumerate() {
-        match byte {
-            b'\n' if !fields.after_return => return Scanned::BareFeed(index),
-            b'\n' if fields.line_start => return Scanned::HeadEnd(index + 1),
-            b'\n' => fields = Fields::START,
-            b'\r' => fields.after_return = true,
-            _ => fields = Fields { line_start: false, after_return: false },
+    let mut start = 0;
+    for feed in memchr::memchr_iter(b'\n', raw) {
+        fields = fields.after(&raw[start..feed]);
+        if !fields.after_return {
+            return Scanned::BareFeed(feed);
         }
+        if fields.line_start {
+            return Scanned::HeadEnd(feed + 1);
+        }
+        (start, fields) = (feed + 1, Fields::START);
     }
-    Scanned::Fields(fields)
+    Scanned::Fields(fields.after(&raw[start..]))
 }
 
 /// Enough to tell the method and to find the request in a log; each connection keeps as much.

@@ -23,6 +23,7 @@ use crate::mount::MountPath;
 pub(super) struct BlobAnswer {
     digest: Digest,
     size: u64,
+    /// With its quotes.
     tag: String,
     cache_control: &'static str,
     content_location: Option<String>,
@@ -41,26 +42,28 @@ impl BlobAnswer {
                 (cache_control, Some(wire::blob_path(mount.as_str(), &digest)))
             }
         };
-        Self { digest, size: blob.size(), tag: digest.to_string(), cache_control, content_location }
+        let tag = wire::entity_tag(&digest);
+        Self { digest, size: blob.size(), tag, cache_control, content_location }
     }
 
     /// The strong entity tag, without its quotes.
     pub(super) fn tag(&self) -> &str {
-        &self.tag
+        self.tag.trim_matches('"')
     }
 
     /// 304: the client has it.
-    pub(super) fn not_modified(&self) -> Response {
+    pub(super) fn not_modified(self) -> Response {
         self.named(StatusCode::NOT_MODIFIED, Body::empty())
     }
 
     /// 206 with the bytes of `part`, or 200 with all of them. The body of a HEAD is empty.
-    pub(super) fn bytes(&self, part: Option<Range<u64>>, body: Body) -> Response {
+    pub(super) fn bytes(self, part: Option<Range<u64>>, body: Body) -> Response {
+        let (digest, size) = (self.digest, self.size);
         let (mut response, length) = match part {
-            None => (self.named(StatusCode::OK, body), self.size),
+            None => (self.named(StatusCode::OK, body), size),
             Some(Range { start, end }) => {
                 let mut response = self.named(StatusCode::PARTIAL_CONTENT, body);
-                let range = format!("bytes {start}-{}/{}", end - 1, self.size);
+                let range = format!("bytes {start}-{}/{size}", end - 1);
                 response.headers_mut().insert(CONTENT_RANGE, ascii(range));
                 (response, end - start)
             }
@@ -71,7 +74,7 @@ impl BlobAnswer {
         // The Python client compares this with "bytes" and resumes only if it is that.
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static(wire::ACCEPT_RANGES));
         // RFC 9530: of the whole blob, in a 206 too.
-        headers.insert(REPR_DIGEST, ascii(wire::repr_digest(&self.digest)));
+        headers.insert(REPR_DIGEST, ascii(wire::repr_digest(&digest)));
         // A blob is never a page of this site, whoever put it here.
         headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
@@ -79,14 +82,16 @@ impl BlobAnswer {
     }
 
     /// What the answer is about, and for how long it holds.
-    fn named(&self, status: StatusCode, body: Body) -> Response {
+    fn named(self, status: StatusCode, body: Body) -> Response {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(ETAG, ascii(wire::entity_tag(&self.digest)));
+        // Once, rather than with every few of them.
+        headers.reserve(HEADERS);
+        headers.insert(ETAG, ascii(self.tag));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
-        if let Some(location) = &self.content_location {
-            headers.insert(CONTENT_LOCATION, ascii(location.clone()));
+        if let Some(location) = self.content_location {
+            headers.insert(CONTENT_LOCATION, ascii(location));
         }
         response
     }
@@ -105,6 +110,9 @@ pub(super) fn stored(mount: &MountPath, stored: &Stored) -> Response {
     headers.insert(LOCATION, ascii(wire::blob_path(mount.as_str(), stored.digest())));
     response
 }
+
+/// What an answer has in the end, those that every answer gets included.
+const HEADERS: usize = 16;
 
 fn ascii(value: String) -> HeaderValue {
     HeaderValue::try_from(value)
