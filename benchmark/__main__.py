@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmark import instructions
 from benchmark.chart import chart
-from benchmark.machine import describe
+from benchmark.machine import Others, describe
 from benchmark.place import CHECKOUT, Place
 from benchmark.results import Results
 
@@ -117,6 +117,7 @@ def hold(contest, rounds):
     """Each round starts with another contestant: none always runs on what the last one left."""
     results = Results(contest)
     rounds = min(rounds, contest.most_rounds or rounds)
+    others = Others()
     for round_number in range(rounds):
         first = round_number % len(contest.contestants)
         for contestant in contest.contestants[first:] + contest.contestants[:first]:
@@ -127,6 +128,7 @@ def hold(contest, rounds):
             # What others left to be written to the disk costs this one nothing.
             os.sync()
             results.add(contestant, contestant.run())
+    results.others = others.share()
     return results
 
 

@@ -4,8 +4,11 @@ from statistics import median
 
 
 class Results:
+    """`others` is the share of the processor that went elsewhere meanwhile."""
+
     def __init__(self, contest):
         self.contest = contest
+        self.others = 0
         self.values = {
             contestant.name: {measure.name: [] for measure in contest.measures}
             for contestant in contest.contestants
@@ -48,6 +51,8 @@ class Results:
             lines.append("| " + " | ".join([name, *cells]) + " |")
         lines.append("")
         lines += (f"- {'met' if is_met else 'MISSED'}: {target}" for target, is_met in self.targets())
+        if self.others > DISTURBED:
+            lines.append(f"- DISTURBED: others took {self.others:.0%} of the processor meanwhile")
         return "\n".join(lines)
 
     @staticmethod
@@ -73,5 +78,9 @@ class Results:
                 contestant: {"values": measured, "ratio": self.ratio(contestant)}
                 for contestant, measured in self.values.items()
             },
+            "others": self.others,
             "targets": {str(target): is_met for target, is_met in self.targets()},
         }
+
+
+DISTURBED = 0.05

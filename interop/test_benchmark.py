@@ -1,11 +1,15 @@
-"""What the benchmark makes of what it measured: a regression fails, the chart can be drawn."""
+"""What the benchmark makes of what it measured: a regression fails, the chart can be drawn, others at
+work are seen."""
 
+import subprocess
+import sys
 import unittest
 from xml.etree import ElementTree
 
 from benchmark import instructions
 from benchmark.case import Contest, Contestant, Measure
 from benchmark.chart import chart
+from benchmark.machine import own_seconds
 from benchmark.results import Results
 
 KEPT = {"GET": 10_000, "PUT": 100_000}
@@ -24,6 +28,20 @@ class Instructions(unittest.TestCase):
 
     def test_everything_counted_is_kept(self):
         self.assertEqual(instructions.kept().keys(), instructions.KINDS.keys())
+
+
+class Others(unittest.TestCase):
+    def test_a_program_that_was_started_is_none_of_them(self):
+        before = own_seconds()
+        work = "import time\nwhile time.process_time() < 0.3: pass"
+        subprocess.run([sys.executable, "-c", work], check=True)
+        self.assertGreater(own_seconds() - before, 0.25)
+
+    def test_a_disturbed_table_says_so(self):
+        results = Chart.results("title", {"ours": 1})
+        self.assertNotIn("DISTURBED", results.table())
+        results.others = 0.3
+        self.assertIn("DISTURBED: others took 30%", results.table())
 
 
 class Chart(unittest.TestCase):
