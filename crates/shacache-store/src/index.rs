@@ -25,6 +25,7 @@ use crate::seal::Seal;
 use crate::timestamp::Day;
 
 mod database;
+pub(crate) mod filling;
 mod reader;
 mod writer;
 
@@ -131,9 +132,14 @@ impl Index {
         self.state.lacks_things();
     }
 
-    /// Forgets everything. Changes recorded later stay.
-    pub(crate) fn clear(&self) {
-        self.send(Message::Clear);
+    /// Forgets every blob. Changes recorded later stay.
+    pub(crate) fn clear_blobs(&self) {
+        self.send(Message::ClearBlobs);
+    }
+
+    /// Whether entries were never listed since the file was made.
+    pub(crate) async fn is_unfilled(&self) -> Result<bool, StoreError> {
+        self.read(Database::is_unfilled).await
     }
 
     /// Waits until every change recorded so far can be read.

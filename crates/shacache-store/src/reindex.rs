@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::blob::BlobStore;
 use crate::blocking::blocking;
-use crate::directory::folder::{self, Whose};
 use crate::directory::key_file;
 use crate::error::{Chain, StoreError};
-use crate::index::{Change, Index};
+use crate::index::filling::Filling;
+use crate::index::{Change, Index, ListedEntry, Position};
 use crate::layout::Layout;
 use crate::publisher::Publisher;
 use crate::walk::{self, KeyEntries, digests, folders};
@@ -68,11 +68,12 @@ impl Reindexer {
     /// Brings the index in step with the archive. Blobs that it lists with the right size are not
     /// read again.
     pub(crate) async fn reconcile(&self) -> Result<Reindexed, StoreError> {
-        self.index.completed_by(self.walk()).await
+        let all_anew = self.index.is_unfilled().await?;
+        self.index.completed_by(self.walk(all_anew)).await
     }
 
-    /// Makes the index anew. Requests are served meanwhile. What only the old one knows is told, and
-    /// used, before.
+    /// Makes the index anew. Requests are served meanwhile. Lost blobs, which only the old one knows,
+    /// are told before; its entries stay listed until all are there.
     pub(crate) async fn rebuild(&self) -> Result<Reindexed, StoreError> {
         let mut lost = 0;
         for first_byte in 0..=u8::MAX {
@@ -82,34 +83,18 @@ impl Reindexer {
                 lost += 1;
             }
         }
-        self.restore_key_files().await?;
-        self.index.clear();
+        self.index.clear_blobs();
         self.index.flush().await;
-        let found = self.index.completed_by(self.walk()).await?;
+        let found = self.index.completed_by(self.walk(true)).await?;
         Ok(Reindexed { lost, ..found })
-    }
-
-    async fn restore_key_files(&self) -> Result<(), StoreError> {
-        // The walk comes to the same folders, and tells.
-        let mut unread = Unread::default();
-        for folder in folders(self.layout.entries()).await? {
-            for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
-                self.blobs.check_running()?;
-                let (layout, asked) = (self.layout.clone(), folder.clone());
-                let whose = blocking(move || folder::whose(&layout, &asked)).await;
-                if unread.skip(whose)? == Some(Whose::LongKey) {
-                    unread.skip(self.restore_key_file(&folder).await)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn restore_key_file(&self, folder: &Path) -> Result<bool, StoreError> {
         key_file::restore(&self.layout, &self.index, &self.publisher, folder).await
     }
 
-    async fn walk(&self) -> Result<Reindexed, StoreError> {
+    /// Lists all entries anew if so wanted, or compares them with those that the index lists.
+    async fn walk(&self, all_anew: bool) -> Result<Reindexed, StoreError> {
         let mut unread = Unread::default();
         let lost = self.forget_absent_blobs(&mut unread).await?;
         let mut found = Reindexed { lost, ..Reindexed::default() };
@@ -122,15 +107,21 @@ impl Reindexer {
                 self.walk_blobs(folder, &mut found, &mut unread).await?;
             }
         }
-        self.index.record(Change::EntriesBegin);
+        let mut filling = all_anew.then(|| self.index.fill());
+        if filling.is_none() {
+            self.index.record(Change::EntriesBegin);
+        }
         for folder in folders(self.layout.entries()).await? {
             for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
                 self.blobs.check_running()?;
-                unread.skip(self.walk_entries(folder, &mut found).await)?;
+                let walked = self.walk_entries(folder, &mut filling, &mut found).await;
+                unread.skip(walked)?;
             }
         }
-        if unread.0.is_none() {
-            self.index.record(Change::EntriesEnd);
+        match filling {
+            Some(filling) => filling.finish().await,
+            None if unread.0.is_none() => self.index.record(Change::EntriesEnd),
+            None => {}
         }
         // A blob may be listed, and its other digests have gone with an earlier index.
         self.index.flush().await;
@@ -189,7 +180,12 @@ impl Reindexer {
         Ok(())
     }
 
-    async fn walk_entries(&self, folder: PathBuf, found: &mut Reindexed) -> Result<(), StoreError> {
+    async fn walk_entries(
+        &self,
+        folder: PathBuf,
+        filling: &mut Option<Filling<'_>>,
+        found: &mut Reindexed,
+    ) -> Result<(), StoreError> {
         let read = match self.read_key(folder.clone()).await? {
             None if self.restore_key_file(&folder).await? => self.read_key(folder.clone()).await?,
             read => read,
@@ -200,8 +196,15 @@ impl Reindexer {
         };
         for (record, entry) in entries {
             found.entries += 1;
-            let (digest, metadata) = (*entry.digest(), entry.metadata_text().into());
-            self.index.record(Change::Entry { key: key.clone(), record, digest, metadata });
+            let digest = *entry.digest();
+            if let Some(filling) = filling {
+                let at = Position { record, key: key.as_str().to_owned() };
+                let metadata = entry.metadata_text().to_owned();
+                filling.add(ListedEntry { at, digest, metadata }).await;
+            } else {
+                let metadata = entry.metadata_text().into();
+                self.index.record(Change::Entry { key: key.clone(), record, digest, metadata });
+            }
         }
         Ok(())
     }

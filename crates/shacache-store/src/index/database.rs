@@ -11,6 +11,7 @@ use super::{Change, Totals};
 use crate::blob::sums::Sums;
 use crate::timestamp::Day;
 
+mod filling;
 mod listing;
 
 /// An open connection.
@@ -60,18 +61,31 @@ impl Database {
         Ok(Self(connection))
     }
 
-    /// Applies the changes in order, all or none.
-    pub(crate) fn apply(&mut self, changes: &[Change]) -> Result<(), rusqlite::Error> {
+    /// Applies the changes in order, all or none; also to the new list of entries that is made
+    /// meanwhile, if so.
+    pub(crate) fn apply(
+        &mut self,
+        changes: &[Change],
+        is_filling: bool,
+    ) -> Result<(), rusqlite::Error> {
         let transaction = self.0.transaction()?;
         for change in changes {
             apply_one(&transaction, change)?;
+            if is_filling {
+                filling::note_late(&transaction, change)?;
+            }
         }
         transaction.commit()
     }
 
-    /// Empties every table.
-    pub(crate) fn clear(&mut self) -> Result<(), rusqlite::Error> {
-        self.0.execute_batch("BEGIN; DELETE FROM blob; DELETE FROM entry; COMMIT")
+    /// Forgets every blob.
+    pub(crate) fn clear_blobs(&mut self) -> Result<(), rusqlite::Error> {
+        self.0.execute_batch("DELETE FROM blob")
+    }
+
+    /// Whether entries were never listed since the file was made.
+    pub(crate) fn is_unfilled(&self) -> Result<bool, rusqlite::Error> {
+        self.0.query_row("SELECT number = 0 FROM walk", [], |row| row.get(0))
     }
 
     /// Makes everything written so far survive a power cut.
@@ -235,14 +249,16 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
 }
 
 fn make_tables(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(&format!(
+        "BEGIN; {TABLES} CREATE TABLE \"entry\" {ENTRY_COLUMNS}; {ENTRY_INDICES} COMMIT;"
+    ))?;
     connection.pragma_update(None, "user_version", VERSION)
 }
 
-/// The names and definitions of everything in a database.
+/// The names and definitions of everything in a database that lasts.
 fn tables(connection: &Connection) -> Result<Vec<(String, Option<String>)>, rusqlite::Error> {
     connection
-        .prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE name <> 'filling' ORDER BY name")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
@@ -264,13 +280,11 @@ fn lower_bound(after: Option<&Digest>) -> &[u8] {
 /// file, a change to that file from elsewhere would end the process with SIGBUS.
 const ONE_PROCESS: &CStr = c"unix-excl";
 
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
-/// A blob's row comes with its sums; the other digests follow when they are computed. An entry's
-/// `walk` is the number of walks over the archive begun when it was last seen. `seal` is of the last
-/// orderly stop; `uses_since` is the day since when no row of `used` got lost.
-const SCHEMA: &str = "
-BEGIN;
+/// A blob's row comes with its sums; the other digests follow when they are computed. `seal` is of
+/// the last orderly stop; `uses_since` is the day since when no row of `used` got lost.
+const TABLES: &str = "
 CREATE TABLE blob (
   row INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE,
@@ -283,20 +297,26 @@ CREATE TABLE blob (
 CREATE INDEX blob_md5 ON blob (md5);
 CREATE INDEX blob_sha1 ON blob (sha1);
 CREATE INDEX blob_sha256 ON blob (sha256);
-CREATE TABLE entry (
+CREATE TABLE used (digest BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE seal (text TEXT NOT NULL, uses_since INTEGER NOT NULL) STRICT;
+CREATE TABLE walk (number INTEGER NOT NULL) STRICT;
+INSERT INTO walk VALUES (0);
+";
+
+/// `walk` is the number of walks over the archive begun when the entry was last seen. Rows are in the
+/// order in which they came: what is wide is never moved, only the indices are sorted.
+const ENTRY_COLUMNS: &str = "(
+  row INTEGER PRIMARY KEY,
   key TEXT NOT NULL,
   id BLOB NOT NULL,
   received INTEGER NOT NULL,
   digest BLOB NOT NULL,
   metadata TEXT NOT NULL,
-  walk INTEGER NOT NULL,
-  PRIMARY KEY (key, id)
-) STRICT, WITHOUT ROWID;
+  walk INTEGER NOT NULL
+) STRICT";
+
+const ENTRY_INDICES: &str = "
+CREATE UNIQUE INDEX entry_key ON entry (key, id);
 CREATE INDEX entry_digest ON entry (digest);
 CREATE INDEX entry_received ON entry (received, id, key);
-CREATE TABLE used (digest BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE seal (text TEXT NOT NULL, uses_since INTEGER NOT NULL) STRICT;
-CREATE TABLE walk (number INTEGER NOT NULL) STRICT;
-INSERT INTO walk VALUES (0);
-COMMIT;
 ";

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::database::{Database, Opened};
 use super::reader::Pool;
-use super::{Change, State, is_damage};
+use super::{Change, ListedEntry, State, is_damage};
 use crate::error::{Chain, Fault, StoreError};
 use crate::scan;
 use crate::seal::Seal;
@@ -22,7 +22,19 @@ use crate::timestamp::Day;
 #[derive(Debug)]
 pub(crate) enum Message {
     Change(Change),
-    Clear,
+    /// Every blob is forgotten.
+    ClearBlobs,
+    /// All entries are listed anew from here on…
+    Fill,
+    /// …these among them…
+    Add {
+        entries: Vec<ListedEntry>,
+        reply: oneshot::Sender<()>,
+    },
+    /// …which are all, so that they take the place of those listed before…
+    Filled,
+    /// …or nothing comes of it.
+    NoFill,
     Flush(oneshot::Sender<()>),
     /// A flush whose outcome survives a power cut.
     Sync(oneshot::Sender<()>),
@@ -53,6 +65,20 @@ struct Current {
     database: Database,
     /// Device and inode of the file that `database` leads to.
     file: (u64, u64),
+    /// Whether entries are listed anew in there.
+    is_filling: bool,
+}
+
+impl Current {
+    fn new(database: Database, file: (u64, u64)) -> Self {
+        Self { database, file, is_filling: false }
+    }
+
+    fn fill(&mut self) -> Result<(), rusqlite::Error> {
+        self.database.fill()?;
+        self.is_filling = true;
+        Ok(())
+    }
 }
 
 impl Writer {
@@ -95,12 +121,14 @@ impl Writer {
             .zip(sealed)
             .filter(|(seal, (text, _))| *text == seal.to_string())
             .map(|(_, (_, uses_since))| uses_since);
-        let current = Some(Current { database, file });
+        let current = Some(Current::new(database, file));
         Ok((Self { path: path.to_owned(), current, readers, state }, uses_since))
     }
 
     /// Works until told to close.
     pub(crate) fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+        // Whoever filled it before may have been killed.
+        self.end_filling();
         let mut batch = Vec::with_capacity(BATCH_ROWS);
         while let Some(message) = inbox.blocking_recv() {
             let mut next = Some(message);
@@ -108,10 +136,28 @@ impl Writer {
             while let Some(message) = next.take() {
                 match message {
                     Message::Change(change) => batch.push(change),
-                    Message::Clear => {
+                    Message::ClearBlobs => {
                         self.write(&mut batch);
-                        self.clear();
+                        self.replace_if_vanished();
+                        self.change(|current| current.database.clear_blobs());
                     }
+                    Message::Fill => {
+                        self.write(&mut batch);
+                        self.replace_if_vanished();
+                        self.change(Current::fill);
+                    }
+                    Message::Add { entries, reply } => {
+                        self.write(&mut batch);
+                        self.filling(|database| database.add(&entries));
+                        // Whoever asked may have gone.
+                        let _ = reply.send(());
+                    }
+                    Message::Filled => {
+                        self.write(&mut batch);
+                        self.replace_if_vanished();
+                        self.filling(Database::filled);
+                    }
+                    Message::NoFill => self.end_filling(),
                     Message::Flush(reply) => {
                         self.write(&mut batch);
                         // Whoever asked may have gone.
@@ -119,7 +165,7 @@ impl Writer {
                     }
                     Message::Sync(reply) => {
                         self.write(&mut batch);
-                        self.change(|database| database.sync());
+                        self.change(|current| current.database.sync());
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                     }
@@ -146,14 +192,9 @@ impl Writer {
     fn write(&mut self, batch: &mut Vec<Change>) {
         if !batch.is_empty() {
             self.replace_if_vanished();
-            self.change(|database| database.apply(batch));
+            self.change(|current| current.database.apply(batch, current.is_filling));
             batch.clear();
         }
-    }
-
-    fn clear(&mut self) {
-        self.replace_if_vanished();
-        self.change(Database::clear);
     }
 
     fn close(self, seal: &Seal, reply: oneshot::Sender<bool>) {
@@ -172,17 +213,33 @@ impl Writer {
 
     /// A damaged file is replaced; after another failure, a full disk say, the file stays and what
     /// it lacks is filled in later.
-    fn change(&mut self, change: impl FnOnce(&mut Database) -> Result<(), rusqlite::Error>) {
+    fn change(&mut self, change: impl FnOnce(&mut Current) -> Result<(), rusqlite::Error>) {
         let Some(current) = &mut self.current else {
             return self.state.lost_changes();
         };
-        match change(&mut current.database) {
+        match change(current) {
             Ok(()) => {}
             Err(error) if is_damage(&error) => self.replace(&error.to_string()),
             Err(error) => {
                 tracing::warn!(%error, "the index was not written");
                 self.state.lost_changes();
             }
+        }
+    }
+
+    /// A new list of entries that lacks one comes to nothing.
+    fn filling(&mut self, step: impl FnOnce(&mut Database) -> Result<(), rusqlite::Error>) {
+        if self.current.as_ref().is_some_and(|current| current.is_filling) {
+            self.change(|current| {
+                step(&mut current.database).inspect_err(|_| current.is_filling = false)
+            });
+        }
+    }
+
+    fn end_filling(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.is_filling = false;
+            self.change(|current| current.database.drop_filling());
         }
     }
 
@@ -200,7 +257,7 @@ impl Writer {
         let made = readers.while_closed(|| {
             self.current = None;
             make_anew(&self.path)
-                .and_then(|database| Ok(Current { database, file: identity(&self.path)? }))
+                .and_then(|database| Ok(Current::new(database, identity(&self.path)?)))
         });
         match made {
             Ok(current) => self.current = Some(current),
