@@ -202,11 +202,13 @@ impl Durable {
         self.pending_count.load(Ordering::Acquire) != 0 && lock(&self.pending).contains(path)
     }
 
-    /// Errors when a link leads to `folder`, or is there itself: what it hides is not the archive's.
-    pub(crate) fn refuse_links(&self, folder: &Path) -> Result<(), Fault> {
-        match self.folders.root().get_folder(folder) {
-            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
-            Err(error) => Err(self.folders.root().fault("open", folder, error)),
+    /// Opens a folder below the root to read it; `None` when there is none. Errors when a link leads
+    /// there, or is there itself: what it hides is not the archive's.
+    pub(crate) fn folder(&self, path: &Path) -> Result<Option<File>, Fault> {
+        match self.folders.root().get_folder(path) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(self.folders.root().fault("open", path, error)),
         }
     }
 

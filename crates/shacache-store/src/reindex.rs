@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use crate::blob::BlobStore;
-use crate::blocking::blocking;
+use crate::blocking::{blocking, joined};
 use crate::directory::key_file;
-use crate::error::{Chain, StoreError};
+use crate::error::{Chain, Fault, StoreError};
 use crate::index::filling::Filling;
 use crate::index::{Change, Index, ListedEntry, Position};
 use crate::layout::Layout;
@@ -89,10 +91,6 @@ impl Reindexer {
         Ok(Reindexed { lost, ..found })
     }
 
-    async fn restore_key_file(&self, folder: &Path) -> Result<bool, StoreError> {
-        key_file::restore(&self.layout, &self.index, &self.publisher, folder).await
-    }
-
     /// Lists all entries anew if so wanted, or compares them with those that the index lists.
     async fn walk(&self, all_anew: bool) -> Result<Reindexed, StoreError> {
         let mut unread = Unread::default();
@@ -112,11 +110,8 @@ impl Reindexer {
             self.index.record(Change::EntriesBegin);
         }
         for folder in folders(self.layout.entries()).await? {
-            for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
-                self.blobs.check_running()?;
-                let walked = self.walk_entries(folder, &mut filling, &mut found).await;
-                unread.skip(walked)?;
-            }
+            let keys = unread.skip(folders(folder).await)?.unwrap_or_default();
+            self.walk_keys(&keys, &mut filling, &mut found, &mut unread).await?;
         }
         match filling {
             Some(filling) => filling.finish().await,
@@ -180,22 +175,42 @@ impl Reindexer {
         Ok(())
     }
 
-    async fn walk_entries(
+    /// Lists the entries in some folders of keys. Some are read while others go into the index.
+    async fn walk_keys(
         &self,
-        folder: PathBuf,
+        folders: &[PathBuf],
         filling: &mut Option<Filling<'_>>,
         found: &mut Reindexed,
+        unread: &mut Unread,
     ) -> Result<(), StoreError> {
-        let read = match self.read_key(folder.clone()).await? {
-            None if self.restore_key_file(&folder).await? => self.read_key(folder.clone()).await?,
-            read => read,
-        };
-        let Some(KeyEntries { key, entries, .. }) = read else {
-            tracing::warn!(path = %folder.display(), "skipped: not the folder of a key");
-            return Ok(());
-        };
+        let mut runs = folders.chunks(KEYS_AT_ONCE).map(|run| (run, self.read_keys(run)));
+        let mut next = runs.next();
+        while let Some((folders, read)) = next {
+            self.blobs.check_running()?;
+            next = runs.next();
+            for (folder, read) in folders.iter().zip(joined(read).await?) {
+                let read = match unread.skip(read.map_err(StoreError::from))? {
+                    Some(None) => unread.skip(self.read_nameless(folder).await)?,
+                    read => read,
+                };
+                match read {
+                    Some(Some(key)) => found.entries += self.list_key(key, filling).await,
+                    Some(None) => {
+                        let path = folder.display();
+                        tracing::warn!(%path, "skipped: not the folder of a key");
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists what was read of a key, and gives the number of its entries.
+    async fn list_key(&self, read: KeyEntries, filling: &mut Option<Filling<'_>>) -> u64 {
+        let KeyEntries { key, entries, .. } = read;
+        let number = entries.len() as u64;
         for (record, entry) in entries {
-            found.entries += 1;
             let digest = *entry.digest();
             if let Some(filling) = filling {
                 let at = Position { record, key: key.as_str().to_owned() };
@@ -206,11 +221,32 @@ impl Reindexer {
                 self.index.record(Change::Entry { key: key.clone(), record, digest, metadata });
             }
         }
-        Ok(())
+        number
     }
 
-    async fn read_key(&self, folder: PathBuf) -> Result<Option<KeyEntries>, StoreError> {
+    /// Begins to read some keys.
+    fn read_keys(&self, folders: &[PathBuf]) -> JoinHandle<Result<Vec<KeyRead>, StoreError>> {
         let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
+        let folders = folders.to_vec();
+        tokio::task::spawn_blocking(move || {
+            let read = |folder: &PathBuf| walk::read_key(&layout, publisher.durable(), folder);
+            Ok(folders.iter().map(read).collect())
+        })
+    }
+
+    /// A key whose folder does not say which it is, if the index still knows.
+    async fn read_nameless(&self, folder: &Path) -> Result<Option<KeyEntries>, StoreError> {
+        if !key_file::restore(&self.layout, &self.index, &self.publisher, folder).await? {
+            return Ok(None);
+        }
+        let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
+        let folder = folder.to_owned();
         blocking(move || walk::read_key(&layout, publisher.durable(), &folder)).await
     }
 }
+
+/// What reading one key gives.
+type KeyRead = Result<Option<KeyEntries>, Fault>;
+
+/// So many keys are read at once, and as many wait to go into the index.
+const KEYS_AT_ONCE: usize = 64;

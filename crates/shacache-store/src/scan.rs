@@ -2,12 +2,13 @@
 //! small file. Owns what may happen meanwhile: nothing is there, a signal comes, or something else
 //! than a file is there, a pipe perhaps. Must not know what names and contents mean.
 
-use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
+use std::fs::{self, DirEntry, File, Metadata};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::error::Fault;
@@ -26,6 +27,31 @@ pub(crate) fn entries(
         }
     };
     Ok(entries.into_iter().flatten().map(|entry| entry.map_err(Fault::at("list", folder))))
+}
+
+/// The names in an open folder, in no order. One that is not UTF-8 is none of ours. `path` is for the
+/// error. Blocking.
+pub(crate) fn names(folder: &File, path: &Path) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    let mut buffer = [MaybeUninit::uninit(); NAMES_BUFFER_BYTES];
+    let mut entries = RawDir::new(folder, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(Fault::at("list", path))?;
+        match entry.file_name().to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => names.push(name.to_owned()),
+        }
+    }
+    Ok(names)
+}
+
+/// Whether this is a folder, and no link to one. Blocking.
+pub(crate) fn is_folder(entry: &DirEntry) -> Result<bool, Fault> {
+    match entry.file_type() {
+        Ok(kind) => Ok(kind.is_dir()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(Fault::new("stat", &entry.path(), error)),
+    }
 }
 
 /// What is under a name itself, link or not; `None` for nothing. Blocking.
@@ -48,20 +74,31 @@ pub(crate) enum Content {
 
 /// Opens a file; `None` when nothing is there, or something else. Blocking, but never for long.
 pub(crate) fn file(path: &Path) -> Result<Option<File>, Fault> {
-    match open(path)? {
-        Opened::File(file) => Ok(Some(file)),
+    match open(CWD, path, path)? {
+        Opened::File { file, .. } => Ok(Some(file)),
         Opened::Missing | Opened::NotAFile => Ok(None),
     }
 }
 
 /// Reads a file, at most so many bytes of it. Blocking, but never for long.
 pub(crate) fn content(path: &Path, limit_bytes: u64) -> Result<Content, Fault> {
-    let file = match open(path)? {
+    content_in(CWD, path, path, limit_bytes)
+}
+
+/// As [`content`], of a name in an open folder; `path` is for the error.
+pub(crate) fn content_in(
+    folder: impl AsFd,
+    name: &Path,
+    path: &Path,
+    limit_bytes: u64,
+) -> Result<Content, Fault> {
+    let (file, size) = match open(folder, name, path)? {
         Opened::Missing => return Ok(Content::Missing),
         Opened::NotAFile => return Ok(Content::NotAFile),
-        Opened::File(file) => file,
+        Opened::File { file, size } => (file, size),
     };
-    let mut bytes = Vec::new();
+    // One more, so that the end is found without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit_bytes)).unwrap_or(0) + 1);
     file.take(limit_bytes).read_to_end(&mut bytes).map_err(Fault::at("read", path))?;
     Ok(Content::Bytes(bytes))
 }
@@ -71,31 +108,35 @@ pub(crate) fn content(path: &Path, limit_bytes: u64) -> Result<Content, Fault> {
 enum Opened {
     Missing,
     NotAFile,
-    File(File),
+    File { file: File, size: u64 },
 }
 
-fn open(path: &Path) -> Result<Opened, Fault> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path);
+fn open(folder: impl AsFd, name: &Path, path: &Path) -> Result<Opened, Fault> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::io::retry_on_intr(|| {
+        rustix::fs::openat(folder.as_fd(), name, flags, Mode::empty())
+    });
     let file = match opened {
-        Ok(file) => file,
-        Err(error) if is_absent(&error) => return Ok(Opened::Missing),
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Opened::Missing),
         // A link; a socket.
-        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::NXIO)) => {
-            return Ok(Opened::NotAFile);
-        }
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(Opened::NotAFile),
         Err(error) => return Err(Fault::new("open", path, error)),
     };
-    let is_file = file.metadata().map_err(Fault::at("stat", path))?.is_file();
-    Ok(if is_file { Opened::File(file) } else { Opened::NotAFile })
+    let found = file.metadata().map_err(Fault::at("stat", path))?;
+    Ok(match found.is_file() {
+        true => Opened::File { file, size: found.len() },
+        false => Opened::NotAFile,
+    })
 }
 
 /// Whether the error says that nothing is there.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
+
+/// A hundred names of entries.
+const NAMES_BUFFER_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -112,12 +153,16 @@ mod tests {
         fs::create_dir(at("folder")).expect("made");
         symlink(at("file"), at("link")).expect("linked");
         let _socket = UnixListener::bind(at("socket")).expect("bound");
-        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR).expect("made");
+        rustix::fs::mkfifoat(CWD, at("pipe"), Mode::RUSR).expect("made");
         assert_eq!(content(&at("file"), 9).expect("read"), Content::Bytes(b"12345".into()));
         assert_eq!(content(&at("file"), 3).expect("read"), Content::Bytes(b"123".into()));
         for name in ["folder", "link", "socket", "pipe"] {
             assert_eq!(content(&at(name), 9).expect(name), Content::NotAFile, "{name}");
         }
+        let open = File::open(folder.path()).expect("opened");
+        let mut found = names(&open, folder.path()).expect("listed");
+        found.sort_unstable();
+        assert_eq!(found, ["file", "folder", "link", "pipe", "socket"]);
         for name in ["none", "file/none"] {
             assert_eq!(content(&at(name), 9).expect(name), Content::Missing, "{name}");
             assert_eq!(entries(&at(name)).expect(name).count(), 0, "{name}");

@@ -24,16 +24,17 @@ pub(crate) struct KeyEntries {
     pub(crate) skipped: u64,
 }
 
-/// The folders in a folder.
+/// The folders in a folder, in the order of their names.
 pub(crate) async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError> {
     blocking(move || {
         let mut folders = Vec::new();
-        for path in paths(&folder)? {
-            // Not what is behind a link.
-            if scan::status(&path)?.is_some_and(|found| found.is_dir()) {
-                folders.push(path);
+        for entry in scan::entries(&folder)? {
+            let entry = entry?;
+            if scan::is_folder(&entry)? {
+                folders.push(entry.path());
             }
         }
+        folders.sort_unstable();
         Ok::<_, Fault>(folders)
     })
     .await

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -84,11 +85,15 @@ impl KeyFolder {
 
     /// Reads the names. Blocking.
     pub(crate) fn names(&self, durable: &Durable) -> Result<Names, Fault> {
-        durable.refuse_links(&self.entries)?;
-        durable.refuse_links(&self.tombstones)?;
+        self.names_in(durable.folder(&self.entries)?.as_ref(), durable)
+    }
+
+    /// As [`Self::names`], with the folder of the entries open if it is there.
+    fn names_in(&self, entries: Option<&File>, durable: &Durable) -> Result<Names, Fault> {
         let mut names = Names::default();
         let mut hidden_until: HashMap<EntryId, Timestamp> = HashMap::new();
-        for name in list(&self.tombstones)? {
+        let tombstones = durable.folder(&self.tombstones)?;
+        for name in list(tombstones.as_ref(), &self.tombstones)? {
             let Some(tombstone) = RecordName::parse(&name) else {
                 continue;
             };
@@ -99,7 +104,7 @@ impl KeyFolder {
             }
         }
         let mut earliest: HashMap<EntryId, Timestamp> = HashMap::new();
-        for name in list(&self.entries)? {
+        for name in list(entries, &self.entries)? {
             let Some(record) = RecordName::parse(&name) else {
                 continue;
             };
@@ -121,9 +126,14 @@ impl KeyFolder {
     /// Reads the entries. Blocking.
     pub(crate) fn read(&self, durable: &Durable) -> Result<Entries, Fault> {
         let mut read = Entries::default();
-        for record in self.names(durable)?.visible {
-            let path = self.entry(&record);
-            match read_entry(&path)? {
+        let Some(folder) = durable.folder(&self.entries)? else {
+            return Ok(read);
+        };
+        for record in self.names_in(Some(&folder), durable)?.visible {
+            let name = record.file_name();
+            let path = self.entries.join(&name);
+            let content = scan::content_in(&folder, Path::new(&name), &path, ENTRY_LIMIT_BYTES)?;
+            match as_entry(content) {
                 Some(Ok(entry)) if *entry.id() == record.id => read.entries.push((record, entry)),
                 Some(Ok(_)) => {
                     tracing::warn!(path = %path.display(), "skipped: the name is of another entry");
@@ -158,13 +168,9 @@ impl Names {
     }
 }
 
-/// The names in a folder. One that is not UTF-8 is none of ours.
-fn list(folder: &Path) -> Result<Vec<String>, Fault> {
-    let mut names = Vec::new();
-    for entry in scan::entries(folder)? {
-        names.extend(entry?.file_name().into_string());
-    }
-    Ok(names)
+/// The names in a folder, if there is one.
+fn list(folder: Option<&File>, path: &Path) -> Result<Vec<String>, Fault> {
+    folder.map_or(Ok(Vec::new()), |folder| scan::names(folder, path))
 }
 
 /// Whose entries belong into a folder.
@@ -203,11 +209,15 @@ pub(super) fn is_of(layout: &Layout, folder: &Path, key: &Key) -> bool {
 
 /// Reads and parses one file, never more of it than an entry may have. `None` when there is none.
 pub(crate) fn read_entry(path: &Path) -> Result<Option<Result<SignedEntry, NotAnEntry>>, Fault> {
-    Ok(match scan::content(path, SignedEntry::MAX_BODY_BYTES as u64 + 1)? {
+    Ok(as_entry(scan::content(path, ENTRY_LIMIT_BYTES)?))
+}
+
+fn as_entry(content: Content) -> Option<Result<SignedEntry, NotAnEntry>> {
+    match content {
         Content::Missing => None,
         Content::NotAFile => Some(Err(NotAnEntry::NotAFile)),
         Content::Bytes(body) => Some(SignedEntry::from_body(&body).map_err(NotAnEntry::from)),
-    })
+    }
 }
 
 /// Why something with the name of an entry is none.
@@ -219,5 +229,7 @@ pub(crate) enum NotAnEntry {
     Content(#[from] EntryError),
 }
 
+/// More than any entry has.
+const ENTRY_LIMIT_BYTES: u64 = SignedEntry::MAX_BODY_BYTES as u64 + 1;
 /// More than any key has.
 pub(super) const KEY_FILE_LIMIT_BYTES: u64 = 1024;
