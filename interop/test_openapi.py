@@ -11,7 +11,8 @@ from pathlib import Path
 
 from interop import tier
 from interop.folder_test import FolderTest
-from interop.server import CHECKOUT, Shacached
+from interop.http_client import post_blob, put_entry, request
+from interop.server import CHECKOUT, Shacached, run_shacached
 
 SCHEMATHESIS = CHECKOUT / ".test/venv-schemathesis/bin/schemathesis"
 HERE = Path(__file__).parent / "openapi"
@@ -34,6 +35,27 @@ class OpenApi(FolderTest):
         self.assertEqual(code, 0, report)
         tried = re.search(r"(\d+) generated", report)
         self.assertGreaterEqual(int(tried[1]), CASES, report)
+
+    def test_operators_are_answered_as_described(self):
+        """Without a token they are only refused."""
+        digest = post_blob(self.server, b"to be found, held, banned and collected").body.decode()
+        for number in range(3):
+            body = json.dumps([json.dumps({"sha512": digest, "number": number}), ""])
+            self.assertEqual(put_entry(self.server, f"key/{number}", body).status, 201)
+        token = run_shacached(
+            "token", "new", "operator", "--role", "admin", "--data", self.server.data
+        ).strip()
+        code, report = self.judge(
+            self.document, "--max-examples", "40" if tier.LONG else "4",
+            "--include-path-regex", "^/admin/", "--header", f"Authorization: Bearer {token}",
+            # Wrong tokens over and over are held up, which it takes for something else.
+            "--exclude-checks", "ignored_auth",
+        )
+        self.assertEqual(code, 0, report)
+        # What was asked for was done, too, or the token was not taken.
+        metrics = request(self.server, "GET", "/metrics").body.decode()
+        done = re.findall(r'^\w*requests_total\{.*route="administration".*code="200"\} (\d+)', metrics, re.M)
+        self.assertGreater(sum(map(int, done)), 5, metrics)
 
     def test_a_status_that_is_not_described_fails(self):
         self.refuses("getBlob", "Undocumented status code", lambda it: it.pop("404"))

@@ -1,9 +1,10 @@
-"""What the description says in words only, for schemathesis to make: keys, metadata texts and
-signatures. It is loaded by schemathesis in its own environment."""
+"""What the description says in words only, for schemathesis to make: keys, metadata texts,
+signatures, times and a certificate. It is loaded by schemathesis in its own environment."""
 
 import base64
 import hashlib
 import json
+from pathlib import Path
 
 import schemathesis
 from hypothesis import strategies as st
@@ -23,7 +24,14 @@ keys = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=100,
 )
 
+CERTIFICATE = Path(__file__).parents[2] / "crates/shacache-core/testdata/golden/tool.pem"
+times = st.dates().map(str) | st.datetimes().map(lambda time: time.isoformat() + "Z")
+
 schemathesis.openapi.format("shadir-key", keys)
+schemathesis.openapi.format("pem-certificate", st.just(CERTIFICATE.read_text()))
+schemathesis.openapi.format("day-or-time", times)
+# Only an answer can tell one.
+schemathesis.openapi.format("next-of-a-page", st.nothing())
 schemathesis.openapi.format("shadir-metadata", metadata)
 schemathesis.openapi.format("shadir-signature", signatures)
 

@@ -7,33 +7,43 @@ use shacache_core::key::Key;
 /// The body of an operation; `None` for one that is not of this API.
 pub(super) fn body(operation: &str) -> Option<Value> {
     let digest = || json!({ "type": "string", "pattern": "^[0-9a-fA-F]{128}$" });
-    let key = || json!({ "type": "string", "minLength": 1, "maxLength": Key::MAX_BYTES });
+    let key = || {
+        json!({
+            "type": "string", "format": "shadir-key", "minLength": 1, "maxLength": Key::MAX_BYTES,
+        })
+    };
+    let signer = || json!({ "type": "string", "format": "pem-certificate" });
+    let time = || json!({ "type": "string", "format": "day-or-time" });
+    let or_null = |mut schema: Value| {
+        schema["type"] = json!([schema["type"], "null"]);
+        schema
+    };
     let text = || json!({ "type": "string" });
     let yes = || json!({ "type": "boolean", "default": false });
     let many = |schema: Value| json!({ "type": "array", "items": schema });
-    let pattern = || json!({ "type": ["string", "null"], "minLength": 1, "maxLength": 512 });
+    let pattern = || json!({ "type": "string", "minLength": 1, "maxLength": 512 });
     let page = || {
         json!({
-            "after": { "type": ["string", "null"] },
+            "after": { "type": ["string", "null"], "format": "next-of-a-page" },
             "limit": { "type": ["integer", "null"], "minimum": 1, "maximum": 10_000 },
         })
     };
     let (properties, required) = match operation {
         "postSearch" => {
             let mut properties = page();
-            properties["key"] = pattern();
-            properties["digest"] = json!({ "type": ["string", "null"] });
-            properties["fields"] = json!({ "type": "object", "additionalProperties": text() });
-            properties["file"] = pattern();
-            for name in ["signer", "since", "until"] {
-                properties[name] = json!({ "type": ["string", "null"] });
-            }
+            properties["key"] = or_null(pattern());
+            properties["digest"] = or_null(digest());
+            properties["fields"] = json!({ "type": "object", "additionalProperties": pattern() });
+            properties["file"] = or_null(pattern());
+            properties["signer"] = or_null(signer());
+            properties["since"] = or_null(time());
+            properties["until"] = or_null(time());
             (properties, json!([]))
         }
         "postKeys" | "postBlobs" => (page(), json!([])),
         "postDelete" => {
             let properties = json!({
-                "key": key(), "entry": digest(), "signer": text(), "since": text(),
+                "key": key(), "entry": digest(), "signer": signer(), "since": time(),
                 "why": text(), "dry-run": yes(),
             });
             (properties, json!(["why"]))
@@ -59,12 +69,34 @@ pub(super) fn body(operation: &str) -> Option<Value> {
         }
         _ => return None,
     };
-    Some(json!({
+    let mut body = json!({
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": false,
-    }))
+    });
+    // Of what none is required, something has to be there.
+    match operation {
+        "postDelete" => {
+            let ways = [&["key"][..], &["key", "entry"], &["signer", "since"]];
+            body["oneOf"] = ways.map(only).into_iter().collect();
+        }
+        "postHold" => body["anyOf"] = json!([some("digests"), some("keys")]),
+        _ => {}
+    }
+    Some(body)
+}
+
+/// Has these, and nothing else of what says what is deleted.
+fn only(names: &[&str]) -> Value {
+    let others = ["key", "entry", "signer", "since"].into_iter().filter(|it| !names.contains(it));
+    let absent: Value = others.map(|name| (name.to_owned(), json!(false))).collect();
+    json!({ "required": names, "properties": absent })
+}
+
+/// Has a list of this name that is not empty.
+fn some(name: &str) -> Value {
+    json!({ "required": [name], "properties": { name: { "minItems": 1 } } })
 }
 
 /// What an operation answers; `None` for one that is not of this API.
