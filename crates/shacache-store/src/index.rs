@@ -7,13 +7,13 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::ErrorCode;
 use shacache_core::digest::{AliasDigest, Aliases, Digest};
 use shacache_core::key::Key;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use self::database::Database;
 use self::reader::{Pool, Readers};
@@ -32,7 +32,7 @@ mod writer;
 /// The index of one archive.
 #[derive(Debug)]
 pub(crate) struct Index {
-    messages: Mutex<Option<mpsc::UnboundedSender<Message>>>,
+    messages: Mutex<Option<mpsc::Sender<Message>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     state: Arc<State>,
@@ -109,7 +109,7 @@ impl Index {
         state.complete.store(sealed.is_some(), Ordering::Release);
         state.uses_since.store(sealed.unwrap_or_else(Day::today).number(), Ordering::Release);
         let readers = Readers::new(pool);
-        let (messages, inbox) = mpsc::unbounded_channel();
+        let (messages, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("index".into())
             .spawn(move || writer.run(inbox))

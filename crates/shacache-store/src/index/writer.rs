@@ -5,10 +5,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::database::{Database, Opened};
 use super::reader::Pool;
@@ -126,11 +126,11 @@ impl Writer {
     }
 
     /// Works until told to close.
-    pub(crate) fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+    pub(crate) fn run(mut self, inbox: mpsc::Receiver<Message>) {
         // Whoever filled it before may have been killed.
         self.end_filling();
         let mut batch = Vec::with_capacity(BATCH_ROWS);
-        while let Some(message) = inbox.blocking_recv() {
+        while let Ok(message) = inbox.recv() {
             let mut next = Some(message);
             let opened = Instant::now();
             while let Some(message) = next.take() {
@@ -181,8 +181,10 @@ impl Writer {
                         return;
                     }
                 }
-                if batch.len() < BATCH_ROWS && opened.elapsed() < BATCH_TIME {
-                    next = inbox.try_recv().ok();
+                // A transaction of one row costs hardly less than one of many.
+                let left = BATCH_TIME.saturating_sub(opened.elapsed());
+                if batch.len() < BATCH_ROWS && !left.is_zero() {
+                    next = inbox.recv_timeout(left).ok();
                 }
             }
             self.write(&mut batch);
