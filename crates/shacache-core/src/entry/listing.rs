@@ -20,7 +20,9 @@ impl<'a> Listing<'a> {
     /// Finds the items of a list of at most `max_bytes`.
     ///
     /// # Errors
-    /// When the text as a whole is no JSON list, so that nothing in it can be told apart.
+    /// When the text as a whole is no JSON list, so that nothing in it can be told apart; and when it
+    /// has so many items that most are too short for entries: what is remembered of each would take
+    /// more memory than the text.
     pub fn read(bytes: &'a [u8], max_bytes: usize) -> Result<Self, ListingError> {
         if bytes.len() > max_bytes {
             return Err(ListingError::TooLarge { max: max_bytes });
@@ -75,6 +77,9 @@ pub enum ListingError {
         /// Where it should be.
         at: usize,
     },
+    /// It has more items than entries of its length could be.
+    #[error("the listing has more items than entries of its length could be")]
+    TooMany,
     /// It ends before its last bracket.
     #[error("the listing ends early")]
     Unfinished,
@@ -101,8 +106,12 @@ impl Splitter<'_> {
         if self.next_token() == Some(b']') {
             self.at += 1;
         } else {
+            let most = FEW_ITEMS + self.bytes.len() / SHORT_ITEM_BYTES;
             loop {
                 items.push(self.item()?);
+                if items.len() > most {
+                    return Err(ListingError::TooMany);
+                }
                 let delimiter = self.next_token().ok_or(ListingError::Unfinished)?;
                 if delimiter != b',' && delimiter != b']' {
                     return Err(ListingError::NoComma { at: self.at });
@@ -171,6 +180,11 @@ impl Splitter<'_> {
         self.bytes.get(self.at).copied()
     }
 }
+
+/// How many items a listing may have whatever they are.
+const FEW_ITEMS: usize = 1_000;
+/// Half of what the digest alone takes in an entry.
+const SHORT_ITEM_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -248,6 +262,15 @@ mod tests {
         assert_eq!(refusal("[[]}"), ListingError::NoComma { at: 3 });
         assert_eq!(refusal("[[]] x"), ListingError::ExtraData { at: 5 });
         assert!(matches!(Listing::read(b"[\xff]", 10), Err(ListingError::NotUtf8(_))));
+    }
+
+    #[test]
+    fn a_flood_of_items_is_no_listing() {
+        let few = format!("[{}0]", "0,".repeat(FEW_ITEMS - 1));
+        assert_eq!(bodies(&few).len(), FEW_ITEMS);
+        assert_eq!(refusal(&format!("[{}0]", "0,".repeat(2 * FEW_ITEMS))), ListingError::TooMany);
+        let many = vec![entry("a").body().to_owned(); 3 * FEW_ITEMS].join(",");
+        assert_eq!(bodies(&format!("[{many}]")).len(), 3 * FEW_ITEMS);
     }
 
     #[test]
