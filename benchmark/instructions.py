@@ -35,6 +35,12 @@ class Kind:
     long: int
 
 
+class Counted(Ours):
+    """Callgrind makes everything dozens of times slower, and a busy machine more so."""
+
+    start_limit_s = 120
+
+
 class Client:
     """One connection to the server, kept open."""
 
@@ -97,7 +103,7 @@ def total(place, kind, times):
         told = Path(folder, "callgrind.out")
         prefix = [
             *place.on_server_core, "valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={told}"]
-        with Ours(Path(folder), prefix=prefix, settings=NO_SCRUB) as ours:
+        with Counted(Path(folder), prefix=prefix, settings=NO_SCRUB) as ours:
             client = Client(ours)
             kind.prepare(client)
             for number in range(times):

@@ -22,6 +22,7 @@ class Shacached:
 
     program = PROGRAM
     listen = "127.0.0.1:0"
+    start_limit_s = START_LIMIT_S
 
     def __init__(self, data, *, arguments=(), prefix=()):
         self.data = Path(data)
@@ -64,7 +65,7 @@ class Shacached:
         threading.Thread(
             target=self._read_log, args=(self.process.stdout, listening), daemon=True
         ).start()
-        if not listening.wait(START_LIMIT_S) or self.base_url is None:
+        if not listening.wait(self.start_limit_s) or self.base_url is None:
             self.kill()
             raise AssertionError("the server did not start:\n" + "".join(self.log))
 
