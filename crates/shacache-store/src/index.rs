@@ -57,6 +57,8 @@ pub(crate) enum Change {
     NoEntry { key: Key, record: RecordName },
     /// Every entry that is there follows…
     EntriesBegin,
+    /// …one after the other, most of them listed already…
+    Found { key: Key, record: RecordName, digest: Digest, metadata: Box<str> },
     /// …and has followed: those listed before and not since are gone.
     EntriesEnd,
 }

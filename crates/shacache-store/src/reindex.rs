@@ -202,6 +202,10 @@ impl Reindexer {
                     None => {}
                 }
             }
+            if filling.is_none() {
+                // The index is never far behind.
+                self.index.flush().await;
+            }
         }
         Ok(())
     }
@@ -218,7 +222,7 @@ impl Reindexer {
                 filling.add(ListedEntry { at, digest, metadata }).await;
             } else {
                 let metadata = entry.metadata_text().into();
-                self.index.record(Change::Entry { key: key.clone(), record, digest, metadata });
+                self.index.record(Change::Found { key: key.clone(), record, digest, metadata });
             }
         }
         number

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use shacache_core::digest::{AliasDigest, Digest};
+use shacache_core::key::Key;
 
 use super::{Change, Totals};
 use crate::blob::sums::Sums;
+use crate::layout::RecordName;
 use crate::timestamp::Day;
 
 mod filling;
@@ -221,20 +223,15 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
         Change::Unused(digest) => connection
             .prepare_cached("DELETE FROM used WHERE digest = ?1")?
             .execute(params![digest.as_bytes()])?,
-        Change::Entry { key, record, digest, metadata } => connection
-            .prepare_cached(
-                "INSERT INTO entry (key, id, received, digest, metadata, walk)
-                 VALUES (?1, ?2, ?3, ?4, ?5, (SELECT number FROM walk))
-                 ON CONFLICT (key, id)
-                 DO UPDATE SET received = excluded.received, walk = excluded.walk",
-            )?
-            .execute(params![
-                key.as_str(),
-                record.id.as_bytes(),
-                record.time.as_microseconds(),
-                digest.as_bytes(),
-                metadata
-            ])?,
+        Change::Entry { key, record, digest, metadata } => {
+            list_entry(connection, key, record, digest, metadata)?
+        }
+        Change::Found { key, record, digest, metadata } => {
+            match see_entry(connection, key, record)? {
+                0 => list_entry(connection, key, record, digest, metadata)?,
+                seen => seen,
+            }
+        }
         Change::NoEntry { key, record } => connection
             .prepare_cached("DELETE FROM entry WHERE key = ?1 AND id = ?2")?
             .execute(params![key.as_str(), record.id.as_bytes()])?,
@@ -246,6 +243,44 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<(), rusqlite::E
             .execute([])?,
     };
     Ok(())
+}
+
+fn list_entry(
+    connection: &Connection,
+    key: &Key,
+    record: &RecordName,
+    digest: &Digest,
+    metadata: &str,
+) -> Result<usize, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "INSERT INTO entry (key, id, received, digest, metadata, walk)
+             VALUES (?1, ?2, ?3, ?4, ?5, (SELECT number FROM walk))
+             ON CONFLICT (key, id)
+             DO UPDATE SET received = excluded.received, walk = excluded.walk",
+        )?
+        .execute(params![
+            key.as_str(),
+            record.id.as_bytes(),
+            record.time.as_microseconds(),
+            digest.as_bytes(),
+            metadata
+        ])
+}
+
+/// Only the row changes, and no index: that an entry is listed already is the rule. Gives their
+/// number, one or none.
+fn see_entry(
+    connection: &Connection,
+    key: &Key,
+    record: &RecordName,
+) -> Result<usize, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "UPDATE entry SET walk = (SELECT number FROM walk)
+             WHERE key = ?1 AND id = ?2 AND received = ?3",
+        )?
+        .execute(params![key.as_str(), record.id.as_bytes(), record.time.as_microseconds()])
 }
 
 fn make_tables(connection: &Connection) -> Result<(), rusqlite::Error> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use shacache_core::digest::Digest;
-use shacache_store::administration::Target;
+use shacache_store::administration::{Query, Target};
 use shacache_store::error::{Chain, StoreError};
 use shacache_store::verify::{Subset, VerifyOptions};
 use shacache_store::{Health, Reindexed, Store, StoreOptions};
@@ -256,6 +256,38 @@ async fn after_a_crash_the_index_catches_up() {
     subject.close().await;
 }
 
+/// It is compared with an index that has a list of entries already.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_the_list_of_entries_follows_the_archive() {
+    let mut subject = Subject::new(Between::Nothing);
+    for name in ["stays", "goes", "is older"] {
+        let entry = entry(&Digest::of(b""), name);
+        subject.store().directory().append(&key(name), entry).await.expect("added");
+    }
+    subject.store().reindex().await.expect("reindexed");
+    assert_eq!(listed(&subject).await.len(), 3);
+    subject.crash().await;
+    let file = |name: &str| {
+        let mut files = fs::read_dir(subject.key_path(&key(name))).expect("listed");
+        files.next().expect("one").expect("listed").path()
+    };
+    let older = file("is older");
+    let (_, id) = older.to_str().and_then(|path| path.rsplit_once('-')).expect("a name");
+    fs::rename(&older, older.with_file_name(format!("{OLD}-{id}"))).expect("renamed");
+    let came = subject.key_path(&key("came"));
+    fs::create_dir_all(&came).expect("made");
+    fs::copy(file("stays"), came.join(file("stays").file_name().expect("a name"))).expect("copied");
+    fs::remove_dir_all(subject.key_path(&key("goes"))).expect("removed");
+    subject.open();
+    index_complete(&subject, 0).await;
+    let found = listed(&subject).await;
+    let mut keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["came", "is older", "stays"]);
+    assert_eq!(found[0], ("is older".to_owned(), OLD.to_owned()));
+    subject.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reindex_counts_what_is_there() {
     let mut subject = Subject::new(Between::Nothing);
@@ -389,6 +421,12 @@ async fn a_closed_store_takes_nothing() {
 }
 
 /// Waits until the index lists this many blobs.
+/// The entries that the index lists, oldest first: key and time.
+async fn listed(subject: &Subject) -> Vec<(String, String)> {
+    let page = subject.store().administration().search(Query::default(), None, 10).await;
+    page.expect("read").listed.into_iter().map(|found| (found.key, found.received)).collect()
+}
+
 async fn index_complete(subject: &Subject, blobs: u64) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -400,3 +438,5 @@ async fn index_complete(subject: &Subject, blobs: u64) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+const OLD: &str = "20200101T000000.000000Z";

@@ -72,6 +72,7 @@ pub(super) fn note_late(connection: &Connection, change: &Change) -> Result<(), 
         | Change::Used { .. }
         | Change::Unused(_)
         | Change::EntriesBegin
+        | Change::Found { .. }
         | Change::EntriesEnd => return Ok(()),
     };
     connection.prepare_cached("INSERT OR REPLACE INTO late VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
