@@ -343,13 +343,16 @@ impl Store {
             Kind::Hold => Some(self.0.administration.changing_holds(&pass).await),
             _ => None,
         };
-        let (shared, name) = (Arc::clone(&self.0), name.clone());
+        let (shared, asked) = (Arc::clone(&self.0), name.clone());
         let is_there = blocking::blocking(move || {
-            import::has_whole(shared.data_dir.layout(), &shared.publisher, &name)
+            import::has_whole(shared.data_dir.layout(), &shared.publisher, &asked)
         });
         let is_there = is_there.await?;
         if !is_there {
             self.0.publisher.publish(text, path).await?;
+        }
+        if let Kind::Ban(digest) = name.kind() {
+            self.0.blobs.forget_banned(&digest);
         }
         Ok(!is_there)
     }

@@ -27,6 +27,7 @@ impl Shared {
         let (_holding, held) = self.holds.look(None).await?;
         self.refuse_held(&held, digest).await?;
         if self.blobs.is_banned(digest).await? {
+            self.blobs.forget_banned(digest);
             return Ok(removals);
         }
         let bytes = self.blobs.idle(digest, 0).await?.map_or(0, |blob| blob.bytes);

@@ -86,6 +86,11 @@ impl BlobStore {
         Ok(stay)
     }
 
+    /// The blob is banned: it is not served from memory from here on.
+    pub(crate) fn forget_banned(&self, digest: &Digest) {
+        self.0.hot.forget(digest);
+    }
+
     /// Brings a blob back that was collected, if it is not banned; says whether there was one. When
     /// this returns it survives a power cut.
     pub(crate) async fn restore(&self, _pass: &Pass, digest: &Digest) -> Result<bool, StoreError> {

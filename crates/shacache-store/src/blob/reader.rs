@@ -138,6 +138,8 @@ impl ArchiveReader {
     async fn next_of_chunk(&mut self) -> Result<Bytes, StoreError> {
         let number = self.range.start / CHUNK_BYTES as u64;
         let start = number * CHUNK_BYTES as u64;
+        // Those that others had read meanwhile were taken from memory.
+        while self.ahead.pop_front_if(|ahead| ahead.number < number).is_some() {}
         let pieces = match self.hot_chunk(number) {
             Some(pieces) => pieces,
             None => self.checked_chunk(number).await?,
@@ -185,7 +187,11 @@ impl ArchiveReader {
             return Err(self.damaged());
         }
         let pieces = chunk.into_pieces();
-        if let Some(ArchivedBlob { look: Some(look), shared, digest, size, .. }) = &self.blob {
+        // By its sum, or because it was the last of a whole that passed: what may still turn out to be
+        // damaged is kept for nobody.
+        if let (Some(ArchivedBlob { look: Some(look), shared, digest, size, .. }), Check::Sums(_)) =
+            (&self.blob, &self.check)
+        {
             match pieces.front() {
                 Some(all) if *size <= PIECE_BYTES as u64 => {
                     shared.hot.keep_blob(digest, *look, all);

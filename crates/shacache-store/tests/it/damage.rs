@@ -74,6 +74,43 @@ async fn damage_is_never_delivered_and_a_new_upload_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_checked_yet_is_kept_in_memory_for_nobody() {
+    let mut subject = Subject::new(Between::Nothing);
+    let bytes = some_bytes(1, 4 * CHUNK + 100);
+    let digest = *subject.upload(&bytes).await.expect("stored").digest();
+    subject.close().await;
+    subject.remove_index();
+    let mut spoilt = bytes.clone();
+    spoilt[0] ^= 1;
+    fs::write(subject.blob_path(&digest), &spoilt).expect("written");
+    let store = subject.try_open().expect("opened");
+    subject.adopt(store);
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let blob = subject.store().blobs().get(&digest).await.expect("read").expect("there");
+        let size = blob.size();
+        let mut reader = blob.read(0..size).await.expect("begun");
+        // Whether it is right is known once the whole is.
+        assert_eq!(reader.next().await.expect("read").expect("a piece")[0], spoilt[0]);
+        readers.push(reader);
+    }
+    for mut reader in readers {
+        let end = loop {
+            match reader.next().await {
+                Ok(Some(_)) => {}
+                end => break end,
+            }
+        };
+        assert!(matches!(end, Err(StoreError::Damaged(_))), "{end:?}");
+    }
+    gone(&subject, &digest, "damaged").await;
+    subject.upload(&bytes).await.expect("stored");
+    let healed = subject.download(&digest).await.expect("read");
+    assert!(healed == Some(bytes), "other bytes");
+    subject.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_over_damage_is_cut_short() {
     for sums in [Sums::Known, Sums::Unknown] {
         let mut subject = Subject::new(Between::Nothing);
