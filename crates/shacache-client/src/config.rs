@@ -121,7 +121,7 @@ impl Default for Retries {
 /// The http or https address of a service, and the credentials its URL carried.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Without user info, query, fragment and trailing slashes.
+    /// Without user info and trailing slashes.
     base: Box<str>,
     credentials: Option<Credentials>,
 }
@@ -137,10 +137,15 @@ impl Endpoint {
         self.credentials.as_ref()
     }
 
-    /// The address of what `path` names below this one; `path` is already encoded for the wire.
+    /// The address of what `path` names below this one; `path` is already encoded for the wire. What
+    /// would become another path on the way, `..` for example, has none.
     pub(crate) fn join(&self, path: &str) -> Result<Url, ConfigError> {
         let text = format!("{}/{path}", self.base);
-        Url::parse(&text).map_err(|source| ConfigError::Url { url: text.into(), source })
+        match Url::parse(&text) {
+            Ok(url) if url.as_str() == text => Ok(url),
+            Ok(_) => Err(ConfigError::NoAddress { url: text.into() }),
+            Err(source) => Err(ConfigError::Url { url: text.into(), source }),
+        }
     }
 
     /// The address itself.
@@ -171,15 +176,17 @@ impl FromStr for Endpoint {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ConfigError::Scheme { url: without_credentials(text) });
         }
-        let credentials = (!url.username().is_empty()).then(|| Credentials {
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(ConfigError::Query { url: without_credentials(text) });
+        }
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        let credentials = has_credentials.then(|| Credentials {
             user: percent_decoded(url.username()),
             password: url.password().map(percent_decoded).unwrap_or_default(),
         });
         // Neither fails: the URL has a host, or it would not have parsed as http.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        url.set_query(None);
-        url.set_fragment(None);
         Ok(Self { base: url.as_str().trim_end_matches('/').into(), credentials })
     }
 }
@@ -207,6 +214,18 @@ pub enum ConfigError {
     #[error("neither http nor https: {url}")]
     Scheme {
         /// The text, without credentials.
+        url: Box<str>,
+    },
+    /// An address has something behind its path, where keys and digests go.
+    #[error("an address ends before `?` and `#`: {url}")]
+    Query {
+        /// The text, without credentials.
+        url: Box<str>,
+    },
+    /// What is asked for has no address of its own.
+    #[error("{url} is the address of something else: `.` and `..` are steps in a path")]
+    NoAddress {
+        /// What its address would be.
         url: Box<str>,
     },
     /// An operation needs an address that is not configured.
@@ -277,15 +296,12 @@ pub enum ConfigError {
     },
 }
 
-/// `text` with whatever stands between `//` and `@` taken out, for messages about bad URLs.
+/// `text` with whatever stands before the last `@` taken out, for messages about bad URLs: where the
+/// password ends in one that does not parse, nobody knows better.
 fn without_credentials(text: &str) -> Box<str> {
-    if let Some(start) = text.find("//").map(|at| at + 2)
-        && let authority_len = text[start..].find('/').unwrap_or(text.len() - start)
-        && let Some(at) = text[start..start + authority_len].rfind('@')
-    {
-        return format!("{}{}", &text[..start], &text[start + at + 1..]).into();
-    }
-    text.into()
+    let Some((before, after)) = text.rsplit_once('@') else { return text.into() };
+    let scheme = ["http://", "https://"].into_iter().find(|scheme| before.starts_with(scheme));
+    format!("{}{after}", scheme.unwrap_or_default()).into()
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -314,7 +330,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_keeps_its_credentials_to_itself() {
-        let endpoint: Endpoint = "https://a%40b:s%3Acret@h.example:1/x/?q#f".parse().expect("URL");
+        let endpoint: Endpoint = "https://a%40b:s%3Acret@h.example:1/x/".parse().expect("URL");
         assert_eq!(endpoint.as_str(), "https://h.example:1/x");
         assert!(!format!("{endpoint:?} {endpoint}").contains("cret"));
         let credentials = endpoint.credentials().expect("the URL has user info");
@@ -323,9 +339,47 @@ mod tests {
 
     #[test]
     fn errors_do_not_show_credentials() {
-        for text in ["http://u:secret@[", "ftp://u:secret@h/x", "http://u:secret@h:99999/a@b"] {
+        for text in [
+            "http://u:secret@[",
+            "ftp://u:secret@h/x",
+            "http://u:secret@h:99999/a@b",
+            "http://u:sec/secret@h/x",
+            "http://:sec/secret@h/x",
+            "http://u:1?secret@h/x",
+            "http://u:1#secret@h/x",
+            "u:secret@h/x",
+        ] {
             let error = text.parse::<Endpoint>().expect_err("no usable URL");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_needs_no_user() {
+        let endpoint: Endpoint = "http://:secret@h".parse().expect("URL");
+        assert_eq!(endpoint.as_str(), "http://h");
+        assert_eq!(endpoint.credentials().expect("a password").password, "secret");
+    }
+
+    #[test]
+    fn an_address_ends_before_a_query() {
+        for text in ["http://h/x?", "http://h/x?key=", "http://h/x#"] {
+            let error = text.parse::<Endpoint>().expect_err("nothing can be joined to it");
+            assert!(matches!(error, ConfigError::Query { .. }), "{error:?}");
+        }
+    }
+
+    /// It would be a request for something else.
+    #[test]
+    fn a_step_in_a_path_is_no_address() {
+        let endpoint: Endpoint = "http://h/shadir".parse().expect("URL");
+        for path in [".", "..", "a/../b", "%2e%2E"] {
+            let error = endpoint.join(path).expect_err("a step");
+            assert!(matches!(error, ConfigError::NoAddress { .. }), "{error:?}");
+        }
+        for path in ["a..", "...", "%2F..%2Fa", "pypi:a=1,@+'~%3E", "%252e"] {
+            let url = endpoint.join(path).expect("an address");
+            assert_eq!(url.as_str(), format!("http://h/shadir/{path}"));
         }
     }
 }
