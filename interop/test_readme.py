@@ -18,11 +18,11 @@ README = CHECKOUT / "README.md"
 # Not run here: this test is a part of it.
 LEFT_OUT = {"./test", "./test --long"}
 DONE = "@done "
-# Puts the built programs in place of `cargo run --release --bin NAME -- ARGUMENTS`.
+# Puts the built programs in place of `cargo run --release --package CRATE --bin NAME -- ARGUMENTS`.
 CARGO_SHIM = """#!/bin/sh
-[ "$1 $2 $3" = "run --release --bin" ] || exit 64
-program=$4
-shift 5
+[ "$1 $2 $3 $5" = "run --release --package --bin" ] || exit 64
+program=$6
+shift 7
 exec {folder}/"$program" "$@"
 """
 
