@@ -45,7 +45,11 @@ pub(crate) fn run(command: Import) -> Result<ExitCode, Box<dyn Error>> {
     }
     let Some(error) = broken_off else { return Ok(findings::exit_code(imported.damage)) };
     match error {
-        UpstreamError::Gone { .. } => {
+        IntakeError::Upstream(
+            error @ (UpstreamError::Gone { .. }
+            | UpstreamError::Failing { .. }
+            | UpstreamError::HasNothing { .. }),
+        ) => {
             // With standard error gone there is nobody left to tell.
             let _unheard = writeln!(io::stderr(), "shacached: {}", Chain(&error));
             Ok(ExitCode::from(NETWORK))
@@ -58,7 +62,7 @@ async fn import(
     source: Source,
     options: &StoreOptions,
     progress: Progress,
-) -> Result<(Moved, Option<UpstreamError>), Box<dyn Error>> {
+) -> Result<(Moved, Option<IntakeError>), Box<dyn Error>> {
     let progress = Arc::new(progress);
     let (shown, steps) = (Arc::clone(&progress), source.steps());
     let show = move |moved: &Moved| shown.show(moved, steps.as_deref());
@@ -67,12 +71,7 @@ async fn import(
     progress.end();
     // Also after a failure: what was taken until then is to be found at once by the next run.
     let closed = intake.close().await;
-    let broken_off = match taken {
-        Ok(()) => None,
-        Err(IntakeError::Upstream(error)) => Some(error),
-        Err(error) => return Err(error.into()),
-    };
-    closed?;
+    let broken_off = taken.err().or_else(|| closed.err().map(IntakeError::from));
     Ok((intake.moved(), broken_off))
 }
 

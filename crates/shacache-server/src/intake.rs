@@ -160,7 +160,7 @@ impl Intake {
             // Read all the same: who imports wants to know that what is there is whole, too.
             compare(digest, pieces).await
         } else {
-            self.0.target.blob(digest, banned_there, pieces).await?
+            self.0.target.blob(digest, None, banned_there, pieces).await?
         };
         let taken = taken.unwrap_or_else(|error| Taken::Left {
             code: Code::Unreadable,
@@ -183,6 +183,11 @@ impl Intake {
     /// Adds what was found to the account.
     fn found(&self, finding: Finding) {
         lock(&self.0.moved).add(finding);
+    }
+
+    /// Adds damage to the account that is not listed one by one.
+    fn found_more(&self, damage: u64) {
+        lock(&self.0.moved).damage += damage;
     }
 
     /// Tells how far it is, where nothing new is to be counted.

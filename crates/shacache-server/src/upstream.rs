@@ -87,12 +87,11 @@ impl Upstream {
         let waited = self.wait * MOST_WAITS;
         match timeout(waited, self.client.listing(key, max_bytes)).await {
             Ok(answer) => self.directory.answer(answer),
-            Err(_) => Err(UpstreamError::Slow { waited }),
+            Err(_) => Err(self.directory.failed(Slow { waited }.into())),
         }
     }
 
-    /// The bytes of a blob, which end in an error unless every one is right; `None` when it is not
-    /// there.
+    /// A blob, whose bytes end in an error unless every one is right; `None` when it is not there.
     ///
     /// # Errors
     /// When it cannot be had, or is longer than `max_bytes`.
@@ -100,10 +99,16 @@ impl Upstream {
         &self,
         digest: &Digest,
         max_bytes: u64,
-    ) -> Result<Option<BoxStream<'static, Result<Bytes, UpstreamError>>>, UpstreamError> {
-        let answer = self.client.download(digest).await;
-        let Some(download) = self.cache.answer(answer)? else { return Ok(None) };
-        if download.size_bytes().is_some_and(|bytes| bytes > max_bytes) {
+    ) -> Result<Option<Arriving>, UpstreamError> {
+        let download = match self.client.download(digest).await {
+            // Whether it ends a row of failures is seen at its own end.
+            Ok(download) => download,
+            Err(error) => return self.cache.answer(Err(error)),
+        };
+        self.cache.has_answered.store(true, Ordering::Relaxed);
+        let bytes = download.size_bytes();
+        if bytes.is_some_and(|bytes| bytes > max_bytes) {
+            self.cache.answered();
             return Err(UpstreamError::TooLong { max_bytes });
         }
         let receiving = Receiving {
@@ -111,13 +116,25 @@ impl Upstream {
             reach: Arc::clone(&self.cache),
             max_bytes,
             received_bytes: 0,
-            started: Instant::now(),
+            waited: Duration::ZERO,
             wait: self.wait,
         };
         let pieces = stream::try_unfold(receiving, |mut receiving| async move {
             Ok(receiving.piece().await?.map(|piece| (piece, receiving)))
         });
-        Ok(Some(pieces.boxed()))
+        Ok(Some(Arriving { bytes, pieces: pieces.boxed() }))
+    }
+
+    /// The error to end with when not one key had a list.
+    #[must_use]
+    pub fn has_no_list(&self) -> UpstreamError {
+        UpstreamError::HasNothing { url: self.directory.url.clone(), what: "of these keys" }
+    }
+
+    /// The error to end with when not one blob was there.
+    #[must_use]
+    pub fn has_no_blob(&self) -> UpstreamError {
+        UpstreamError::HasNothing { url: self.cache.url.clone(), what: "of the blobs" }
     }
 
     /// Where a key's list is read, without credentials.
@@ -146,19 +163,45 @@ impl Location {
     }
 }
 
+/// A blob on its way.
+pub struct Arriving {
+    /// How long it is, when the other server told.
+    pub bytes: Option<u64>,
+    /// Its bytes.
+    pub pieces: BoxStream<'static, Result<Bytes, UpstreamError>>,
+}
+
 /// Why something cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// What says where it is cannot be used.
     #[error(transparent)]
     Config(#[from] ClientError),
-    /// The service did not answer at all, or failed many times in a row.
+    /// The service did not answer at all.
     #[error("{url} cannot be reached")]
     Gone {
         /// The service, without credentials.
         url: Box<str>,
         /// The last failure.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// The service brought nothing of what was asked for many times in a row.
+    #[error("{url} failed {times} times in a row")]
+    Failing {
+        /// The service, without credentials.
+        url: Box<str>,
+        /// How often.
+        times: u64,
+        /// The last failure.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The service says of everything that it is not there.
+    #[error("{url} has none {what}: it may be the wrong address")]
+    HasNothing {
+        /// The service, without credentials.
+        url: Box<str>,
+        /// Of what.
+        what: &'static str,
     },
     /// The service wants other credentials.
     #[error("{url} wants a user and password, or others than these")]
@@ -181,12 +224,14 @@ pub enum UpstreamError {
         /// The most that is taken.
         max_bytes: u64,
     },
-    /// It comes so slowly that its end is not waited for.
-    #[error("it is not there after {} s", waited.as_secs_f32())]
-    Slow {
-        /// How long was waited.
-        waited: Duration,
-    },
+}
+
+/// It comes so slowly that its end is not waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not there after {} s", waited.as_secs_f32())]
+pub struct Slow {
+    /// How long was waited.
+    pub waited: Duration,
 }
 
 impl From<ConfigError> for UpstreamError {
@@ -241,27 +286,29 @@ impl Reach {
             }
             other => return UpstreamError::Failed(other.into()),
         };
-        let url = || self.url.clone();
         let last = last_try(&source);
-        if matches!(last, TransportError::Status { status: StatusCode::UNAUTHORIZED, .. }) {
-            return UpstreamError::Denied { url: url() };
+        let wants_credentials =
+            matches!(last, TransportError::Status { status: StatusCode::UNAUTHORIZED, .. });
+        if wants_credentials && !self.has_answered.load(Ordering::Relaxed) {
+            return UpstreamError::Denied { url: self.url.clone() };
         }
-        let is_silent = matches!(last, TransportError::Send(_) | TransportError::NoAnswer { .. });
-        if is_silent && !self.has_answered.load(Ordering::Relaxed) {
-            return UpstreamError::Gone { url: url(), source: source.into() };
-        }
-        if !is_silent {
+        if !matches!(last, TransportError::Send(_) | TransportError::NoAnswer { .. }) {
             self.has_answered.store(true, Ordering::Relaxed);
         }
-        if !is_silent && !last.is_transient() {
-            self.answered();
-            return UpstreamError::Failed(source.into());
+        self.failed(source.into())
+    }
+
+    /// One failure more.
+    fn failed(&self, source: Box<dyn Error + Send + Sync>) -> UpstreamError {
+        let url = self.url.clone();
+        if !self.has_answered.load(Ordering::Relaxed) {
+            return UpstreamError::Gone { url, source };
         }
-        let failures = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        if failures >= MOST_FAILURES_IN_A_ROW {
-            return UpstreamError::Gone { url: url(), source: source.into() };
+        let times = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        if times >= MOST_FAILURES_IN_A_ROW {
+            return UpstreamError::Failing { url, times, source };
         }
-        UpstreamError::Failed(source.into())
+        UpstreamError::Failed(source)
     }
 }
 
@@ -272,31 +319,37 @@ fn last_try(mut error: &TransportError) -> &TransportError {
     error
 }
 
-/// A blob on its way.
+/// A blob while it comes.
 struct Receiving {
     download: Download,
     reach: Arc<Reach>,
     max_bytes: u64,
     received_bytes: u64,
-    started: Instant,
+    /// How much of the time was spent on waiting for it, and not for whoever takes it.
+    waited: Duration,
     wait: Duration,
 }
 
 impl Receiving {
     async fn piece(&mut self) -> Result<Option<Bytes>, UpstreamError> {
-        let piece = match self.download.piece().await {
-            Ok(piece) => piece,
-            Err(error) => return Err(self.reach.failure(error)),
+        let granted = self.received_bytes / BYTES_FOR_A_WAIT + u64::from(MOST_WAITS);
+        let granted = self.wait.saturating_mul(u32::try_from(granted).unwrap_or(u32::MAX));
+        let began = Instant::now();
+        let piece = timeout(granted.saturating_sub(self.waited), self.download.piece()).await;
+        self.waited += began.elapsed();
+        let piece = match piece {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return Err(self.reach.failure(error)),
+            Err(_) => return Err(self.reach.failed(Slow { waited: self.waited }.into())),
         };
-        let Some(piece) = piece else { return Ok(None) };
+        let Some(piece) = piece else {
+            self.reach.answered();
+            return Ok(None);
+        };
         self.received_bytes += piece.len() as u64;
         if self.received_bytes > self.max_bytes {
+            self.reach.answered();
             return Err(UpstreamError::TooLong { max_bytes: self.max_bytes });
-        }
-        let waited = self.started.elapsed();
-        let granted = self.received_bytes / BYTES_FOR_A_WAIT + u64::from(MOST_WAITS);
-        if waited.as_secs_f64() > self.wait.as_secs_f64() * granted as f64 {
-            return Err(UpstreamError::Slow { waited });
         }
         Ok(Some(piece))
     }

@@ -74,9 +74,14 @@ impl Store {
                 if self.blobs().has_whole(&digest).await? {
                     return Ok(Taken::AlreadyThere);
                 }
-                let mut incoming = self.import_blob(Some(text.len() as u64), false)?;
-                incoming.write(text).await?;
-                return finish(incoming, &digest).await;
+                let mut incoming = match self.import_blob(Some(text.len() as u64), false) {
+                    Ok(incoming) => incoming,
+                    Err(error) => return without(error),
+                };
+                return match incoming.write(text).await {
+                    Ok(()) => finish(incoming, &digest).await,
+                    Err(error) => without(error),
+                };
             }
             Kind::Entry | Kind::Tombstone | Kind::KeyFile => {
                 self.directory().import_file(name, text).await?
@@ -168,13 +173,25 @@ pub(crate) fn has_whole(
 pub async fn finish(incoming: Incoming, digest: &Digest) -> Result<Taken, StoreError> {
     match incoming.commit(Some(digest)).await {
         Ok(stored) => Ok(Taken::new(stored.was_new())),
-        Err(StoreError::WrongDigest { .. }) => {
+        Err(error) => without(error),
+    }
+}
+
+/// What the failure to take a blob means: this one is left out, or nothing can be written.
+///
+/// # Errors
+/// When nothing can be written.
+pub fn without(error: StoreError) -> Result<Taken, StoreError> {
+    match error {
+        StoreError::WrongDigest { .. } => {
             Ok(Taken::left(Code::BlobDamaged, "the bytes have another digest"))
         }
-        Err(StoreError::WrongLength { .. }) => {
+        StoreError::WrongLength { .. } => {
             Ok(Taken::left(Code::BlobDamaged, "it is longer or shorter than announced"))
         }
-        Err(StoreError::Banned(_)) => Ok(Taken::left(Code::Unwanted, "it is banned here")),
-        Err(error) => Err(error),
+        StoreError::Banned(_) => Ok(Taken::left(Code::Unwanted, "it is banned here")),
+        // A smaller one may fit.
+        StoreError::NoSpace => Ok(Taken::left(Code::NoSpace, error.to_string())),
+        error => Err(error),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
@@ -80,34 +80,46 @@ pub async fn import(data: &Path, command: &ImportCommand) -> Result<ImportAnswer
     serde_json::from_slice(&answer).map_err(AskError::Unreadable)
 }
 
-/// Has the server of `data` take a blob of another archive.
+/// Has the server of `data` take a blob of another archive, of so many `bytes` if that is known.
 ///
 /// # Errors
 /// When no server answers, it could not do it, or the body broke off.
 pub async fn import_blob(
     data: &Path,
     digest: &Digest,
+    bytes: Option<u64>,
     banned_there: bool,
     body: Body,
 ) -> Result<Taken, AskError> {
-    let command = format!("{IMPORT_BLOB}/{digest}/{banned_there}");
-    let answer = ask(data, Method::POST, &command, body).await?;
+    let mut request =
+        request(Method::POST, &format!("{IMPORT_BLOB}/{digest}/{banned_there}"), body);
+    if let Some(bytes) = bytes {
+        request.headers_mut().insert(CONTENT_LENGTH, bytes.into());
+    }
+    let answer = send(data, request).await?;
     serde_json::from_slice(&answer).map_err(AskError::Unreadable)
 }
 
 async fn ask(data: &Path, method: Method, command: &str, body: Body) -> Result<Bytes, AskError> {
+    send(data, request(method, command, body)).await
+}
+
+fn request(method: Method, command: &str, body: Body) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(command)
+        .header(HOST, "shacached")
+        .body(body)
+        .expect("constant parts and digits make a request")
+}
+
+async fn send(data: &Path, request: Request<Body>) -> Result<Bytes, AskError> {
     let stream = connect(data)
         .await
         .map_err(|source| AskError::NoAnswer { path: data.join(SOCKET), source })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong in it shows there too.
     tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(command)
-        .header(HOST, "shacached")
-        .body(body)
-        .expect("constant parts and digits make a request");
     let response = sender.send_request(request).await?;
     let status = response.status();
     let text = response.into_body().collect().await?.to_bytes();

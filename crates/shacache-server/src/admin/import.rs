@@ -1,7 +1,7 @@
 //! Taking things of other archives in, as commands to a running server. Small ones are one JSON
 //! document each; a blob is the body of a request of its own, which need not know its length.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 use shacache_core::digest::{Digest, DigestError};
@@ -9,6 +9,7 @@ use shacache_core::entry::{EntryError, SignedEntry};
 use shacache_core::key::KeyError;
 use shacache_store::Store;
 use shacache_store::archive_file::ArchiveFile;
+use shacache_store::blob::Incoming;
 use shacache_store::error::StoreError;
 use shacache_store::import::{self, Lacking, Taken};
 
@@ -47,6 +48,11 @@ pub enum ImportCommand {
         /// Which.
         digest: String,
     },
+    /// Tells whether there is room for a blob.
+    HasRoom {
+        /// How large it is.
+        bytes: u64,
+    },
 }
 
 /// What came of it.
@@ -55,7 +61,7 @@ pub enum ImportCommand {
 pub enum ImportAnswer {
     /// Of a file or entry.
     Taken(Taken),
-    /// Whether there is such a blob.
+    /// Whether there is such a blob, or room.
     There(bool),
     /// What has to be had first.
     Lacks(Lacking),
@@ -97,6 +103,11 @@ impl ImportCommand {
             Self::HasWhole { digest } => {
                 ImportAnswer::There(store.blobs().has_whole(&digest.parse()?).await?)
             }
+            Self::HasRoom { bytes } => match store.import_blob(Some(bytes), false) {
+                Ok(_) => ImportAnswer::There(true),
+                Err(StoreError::NoSpace) => ImportAnswer::There(false),
+                Err(error) => return Err(error.into()),
+            },
         })
     }
 }
@@ -109,11 +120,28 @@ pub(super) async fn take_blob(
     mut body: Body,
 ) -> Result<Taken, ImportError> {
     let digest: Digest = digest.parse()?;
-    let mut incoming = store.import_blob(None, banned_there)?;
+    let taken = match store.import_blob(body.size_hint().exact(), banned_there) {
+        Ok(incoming) => write(incoming, &digest, &mut body).await?,
+        Err(error) => import::without(error)?,
+    };
+    // Whoever is still sending may not hear an answer that comes before the end.
     while let Some(frame) = body.frame().await {
-        if let Ok(bytes) = frame?.into_data() {
-            incoming.write(bytes).await?;
+        frame?;
+    }
+    Ok(taken)
+}
+
+async fn write(
+    mut incoming: Incoming,
+    digest: &Digest,
+    body: &mut Body,
+) -> Result<Taken, ImportError> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame?.into_data()
+            && let Err(error) = incoming.write(bytes).await
+        {
+            return Ok(import::without(error)?);
         }
     }
-    Ok(import::finish(incoming, &digest).await?)
+    Ok(import::finish(incoming, digest).await?)
 }

@@ -7,13 +7,16 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use shacache_core::key::{Key, KeyError};
+use shacache_store::Moved;
 
 /// The keys of a list, each once and in its order, and the lines that are none.
 #[derive(Debug)]
 pub struct Keys {
     name: String,
     keys: Vec<Key>,
+    /// As many as a report lists.
     wrong: Vec<(usize, KeyError)>,
+    more_wrong: u64,
 }
 
 impl Keys {
@@ -42,6 +45,7 @@ impl Keys {
             Err(source) => return Err(KeysError::Read { name, source }),
         }
         let (mut keys, mut seen, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
+        let mut more_wrong = 0;
         for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let key = match str::from_utf8(line) {
@@ -55,13 +59,14 @@ impl Keys {
                     seen.insert(key.clone());
                     keys.push(key);
                 }
-                Err(error) => wrong.push((at + 1, error)),
+                Err(error) if wrong.len() < Moved::LISTED => wrong.push((at + 1, error)),
+                Err(_) => more_wrong += 1,
             }
         }
         if keys.is_empty() && wrong.is_empty() {
             return Err(KeysError::Empty { name });
         }
-        Ok(Self { name, keys, wrong })
+        Ok(Self { name, keys, wrong, more_wrong })
     }
 
     /// How many there are.
@@ -72,6 +77,11 @@ impl Keys {
     /// Where the lines are that are no keys, and why.
     pub(super) fn wrong(&self) -> impl Iterator<Item = (String, &KeyError)> {
         self.wrong.iter().map(|(line, error)| (format!("{}:{line}", self.name), error))
+    }
+
+    /// How many lines more are no keys.
+    pub(super) fn more_wrong(&self) -> u64 {
+        self.more_wrong
     }
 
     pub(super) fn into_keys(self) -> Vec<Key> {
@@ -132,6 +142,13 @@ mod tests {
         assert_eq!(*second, ("list:3".to_owned(), KeyError::NotUtf8));
         assert_eq!(*third, ("list:4".to_owned(), KeyError::ControlCharacter));
         assert_eq!(keys.len(), 1);
+    }
+
+    /// Any file may be given by mistake.
+    #[test]
+    fn no_more_lines_are_kept_than_are_listed() {
+        let keys = read(&b"\x01\n".repeat(Moved::LISTED + 2));
+        assert_eq!((keys.wrong().count(), keys.more_wrong()), (Moved::LISTED, 2));
     }
 
     #[test]

@@ -124,22 +124,32 @@ impl Target {
         }
     }
 
+    /// Takes a blob of so many `bytes`, if that is known: then none comes that there is no room for.
     /// The inner error is the source's: the bytes stopped coming.
     pub(super) async fn blob(
         &self,
         digest: &Digest,
+        bytes: Option<u64>,
         banned_there: bool,
         mut pieces: Pieces,
     ) -> Result<Result<Taken, PieceError>, TargetError> {
         let store = match &self.0 {
             Place::Here(store) => store,
-            Place::Server(data) => return send_blob(data, digest, banned_there, pieces).await,
+            Place::Server(data) => {
+                return send_blob(data, digest, bytes, banned_there, pieces).await;
+            }
         };
-        let mut incoming = store.import_blob(None, banned_there)?;
+        let mut incoming = match store.import_blob(bytes, banned_there) {
+            Ok(incoming) => incoming,
+            Err(error) => return Ok(Ok(import::without(error)?)),
+        };
         while let Some(piece) = pieces.next().await {
-            match piece {
-                Ok(piece) => incoming.write(piece).await?,
+            let piece = match piece {
+                Ok(piece) => piece,
                 Err(error) => return Ok(Err(error)),
+            };
+            if let Err(error) = incoming.write(piece).await {
+                return Ok(Ok(import::without(error)?));
             }
         }
         Ok(Ok(import::finish(incoming, digest).await?))
@@ -163,9 +173,15 @@ async fn there(data: &Path, command: &ImportCommand) -> Result<bool, TargetError
 async fn send_blob(
     data: &Path,
     digest: &Digest,
+    bytes: Option<u64>,
     banned_there: bool,
     pieces: Pieces,
 ) -> Result<Result<Taken, PieceError>, TargetError> {
+    if let Some(bytes) = bytes
+        && !there(data, &ImportCommand::HasRoom { bytes }).await?
+    {
+        return Ok(Ok(import::without(StoreError::NoSpace)?));
+    }
     // What the body fails with comes back as no more than a broken connection.
     let failed = Arc::<Mutex<Option<PieceError>>>::default();
     let told = Arc::clone(&failed);
@@ -176,7 +192,7 @@ async fn send_blob(
         })
     });
     let body = Body::from_stream(body);
-    let answer = client::import_blob(data, digest, banned_there, body).await;
+    let answer = client::import_blob(data, digest, bytes, banned_there, body).await;
     if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Ok(Err(error));
     }

@@ -54,6 +54,8 @@ pub enum Code {
     Unwanted,
     /// An import leaves it out, because the key has as much as it may have.
     KeyFull,
+    /// An import leaves it out, because there is no room for it.
+    NoSpace,
     /// An import was told of a key that has no entries where it comes from. Not damage.
     KeyMissing,
 }
@@ -79,6 +81,7 @@ impl Code {
             Self::IndexWrong => "index-wrong",
             Self::Unwanted => "unwanted",
             Self::KeyFull => "key-full",
+            Self::NoSpace => "no-space",
             Self::KeyMissing => "key-missing",
         }
     }
@@ -100,7 +103,8 @@ impl Code {
             | Self::BlobLost
             | Self::KeyDamaged
             | Self::VersionWrong
-            | Self::KeyFull => true,
+            | Self::KeyFull
+            | Self::NoSpace => true,
         }
     }
 }
