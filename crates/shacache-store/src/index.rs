@@ -134,8 +134,10 @@ impl Index {
         self.state.lacks_things();
     }
 
-    /// Forgets every blob. Changes recorded later stay.
+    /// Forgets every blob. Changes recorded later stay. Until something completes it the index does
+    /// not list all there is.
     pub(crate) fn clear_blobs(&self) {
+        self.state.complete.store(false, Ordering::SeqCst);
         self.send(Message::ClearBlobs);
     }
 

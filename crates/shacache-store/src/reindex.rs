@@ -114,7 +114,11 @@ impl Reindexer {
             self.walk_keys(&keys, &mut filling, &mut found, &mut unread).await?;
         }
         match filling {
-            Some(filling) => filling.finish().await,
+            // Of what was not read now, the list before may know more.
+            Some(filling) if unread.0.is_none() || self.index.is_unfilled().await? => {
+                filling.finish().await;
+            }
+            Some(filling) => drop(filling),
             None if unread.0.is_none() => self.index.record(Change::EntriesEnd),
             None => {}
         }

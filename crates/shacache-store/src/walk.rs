@@ -35,6 +35,8 @@ pub(crate) async fn folders(folder: PathBuf) -> Result<Vec<PathBuf>, StoreError>
             }
         }
         folders.sort_unstable();
+        // Some file systems list a name twice while others are added.
+        folders.dedup();
         Ok::<_, Fault>(folders)
     })
     .await

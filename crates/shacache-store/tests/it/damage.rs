@@ -282,6 +282,13 @@ async fn what_cannot_be_read_keeps_nothing_else_out_of_a_new_index() {
     links.iter().for_each(|link| fs::remove_file(link).expect("removed"));
     let found = subject.store().reindex().await.expect("reindexed");
     assert_eq!((found.blobs, found.entries), (3, 3));
+    assert!(subject.store().is_indexed());
+    // What was listed of a key that cannot be read any more stays so, and nobody takes the list for
+    // whole.
+    links.iter().for_each(|link| symlink("/nonexistent", link).expect("linked"));
+    subject.store().reindex().await.expect_err("one blob and one key are not read");
+    assert_eq!(subject.store().totals().await.expect("read").entries, 3);
+    assert!(!subject.store().is_indexed());
     subject.close().await;
 }
 
