@@ -1,5 +1,7 @@
 """What a case of the benchmark is made of. A case is a file `case_*.py` with a `Case` in it."""
 
+import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -79,13 +81,18 @@ class Case:
     def __init__(self, place):
         """`place` is what the runner offers: a folder, the cores, the size of things."""
         self.place = place
+        self.folder = place.folder / self.name
+        self.opened = ExitStack()
 
     def __enter__(self):
-        """Starts what the contestants need."""
+        """Starts what the contestants need, each in `opened`."""
+        self.folder.mkdir(parents=True)
         return self
 
     def __exit__(self, *_):
         """Ends it."""
+        self.opened.close()
+        shutil.rmtree(self.folder)
 
     def contests(self):
         """Gives the title of each contest and what sets it up: a function that takes the title."""

@@ -29,12 +29,11 @@ class ClientCase(Case):
 
     def __init__(self, place):
         super().__init__(place)
-        self.folder = place.folder / self.name
         self.size = place.size_mib << 20
         self.server = None
 
     def __enter__(self):
-        self.folder.mkdir()
+        super().__enter__()
         self.payload = Payload(self.size).write_to(self.folder / "payload")
         self.digest = Payload(self.size).sha512()
         self.start_server()
@@ -42,7 +41,7 @@ class ClientCase(Case):
 
     def __exit__(self, *_):
         self.stop_server()
-        shutil.rmtree(self.folder)
+        super().__exit__()
 
     def contests(self):
         size = f"{self.place.size_mib} MiB"

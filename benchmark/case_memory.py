@@ -21,15 +21,7 @@ class MemoryCase(Case):
 
     def __init__(self, place):
         super().__init__(place)
-        self.folder = place.folder / self.name
         self.numbers = itertools.count(0, UPLOADS)
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True)
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder)
 
     def contests(self):
         yield (

@@ -1,8 +1,5 @@
 """Small downloads beside the servers in Python that hold such caches today."""
 
-import shutil
-from contextlib import ExitStack
-
 from benchmark import wrk
 from benchmark.case import Case, Contest, Contestant, Target
 from benchmark.servers import Ours, reference_server
@@ -18,19 +15,6 @@ SIZE = 1 << 10
 class PythonCase(Case):
     name = "python"
 
-    def __init__(self, place):
-        super().__init__(place)
-        self.folder = place.folder / self.name
-        self.opened = ExitStack()
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True)
-        return self
-
-    def __exit__(self, *_):
-        self.opened.close()
-        shutil.rmtree(self.folder)
-
     def contests(self):
         yield "GET of 1 KiB, servers in Python", self.small
 
@@ -41,7 +25,11 @@ class PythonCase(Case):
         tree = self.folder / "tree"
         kept = tree / "shacache"
         kept.mkdir(parents=True)
-        reference = start(reference_server(tree, prefix=prefix))
+
+        def of_reference():
+            # One for each run: after so many connections it takes no more.
+            with reference_server(tree, prefix=prefix) as reference:
+                return self.load(f"{reference.base_url}/shacache/{digest}")
 
         payload = Payload(SIZE)
         digest = payload.sha512()
@@ -55,7 +43,7 @@ class PythonCase(Case):
             [
                 self.contestant(OURS, f"{ours.cache_url}/{digest}"),
                 self.contestant(SLAPPROXY, f"{slapproxy.cache_url}/{digest}"),
-                self.contestant(REFERENCE, f"{reference.base_url}/shacache/{digest}"),
+                Contestant(REFERENCE, of_reference),
             ],
             SLAPPROXY,
             [
@@ -65,7 +53,10 @@ class PythonCase(Case):
         )
 
     def contestant(self, name, url):
-        return Contestant(name, lambda: wrk.only(wrk.load(self.place, url), REQUESTS, SLOWEST))
+        return Contestant(name, lambda: self.load(url))
+
+    def load(self, url):
+        return wrk.only(wrk.load(self.place, url), REQUESTS, SLOWEST)
 
 
 CASE = PythonCase

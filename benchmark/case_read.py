@@ -2,8 +2,6 @@
 ones beside a loop that reads, sums and sends."""
 
 import json
-import shutil
-from contextlib import ExitStack
 
 from benchmark import wrk
 from benchmark.case import Case, Contest, Contestant, Target
@@ -28,14 +26,13 @@ class ReadCase(Case):
 
     def __init__(self, place):
         super().__init__(place)
-        self.folder = place.folder / self.name
         self.files = self.folder / "files"
         # Four times what is kept in memory.
         self.rotated = 4 * hot_mib() // 10 + 1
-        self.opened = ExitStack()
 
     def __enter__(self):
-        self.files.mkdir(parents=True)
+        super().__enter__()
+        self.files.mkdir()
         start = self.opened.enter_context
         pinned = {"prefix": self.place.on_server_core}
         self.ours = start(Ours(self.folder / "ours", **pinned))
@@ -45,10 +42,6 @@ class ReadCase(Case):
         )
         self.bare = start(bare_server(self.files, **pinned))
         return self
-
-    def __exit__(self, *_):
-        self.opened.close()
-        shutil.rmtree(self.folder)
 
     def contests(self):
         yield "GET of 1 KiB, 16 connections kept open", self.kept_open

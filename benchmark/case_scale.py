@@ -4,7 +4,6 @@ reads all of them and how long a list takes. Making them takes minutes, so it ru
 import shutil
 import subprocess
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 from benchmark import archive
@@ -31,20 +30,15 @@ class ScaleCase(Case):
 
     def __init__(self, place):
         super().__init__(place)
-        self.folder = place.folder / self.name
-        self.opened = ExitStack()
         self.has_entries = False
 
     def __enter__(self):
+        super().__enter__()
         self.ours = Ours(self.folder, prefix=self.place.on_server_core)
         self.opened.enter_context(self.ours)
         archive.write_blobs(self.ours.data)
         self.ours.stop()
         return self
-
-    def __exit__(self, *_):
-        self.opened.close()
-        shutil.rmtree(self.folder)
 
     def contests(self):
         yield f"start with {archive.BLOBS:,} blobs", self.start

@@ -4,10 +4,8 @@ publishes one after the other. All are durable before they are answered, but for
 import http.client
 import itertools
 import os
-import shutil
 import subprocess
 import time
-from contextlib import ExitStack
 
 from benchmark import wrk
 from benchmark.case import Case, Contest, Contestant, Target
@@ -50,17 +48,7 @@ class WriteCase(Case):
 
     def __init__(self, place):
         super().__init__(place)
-        self.folder = place.folder / self.name
         self.numbers = itertools.count(1)
-        self.opened = ExitStack()
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True)
-        return self
-
-    def __exit__(self, *_):
-        self.opened.close()
-        shutil.rmtree(self.folder)
 
     def contests(self):
         yield f"POST of {self.large_mib} MiB, both cores", self.large
