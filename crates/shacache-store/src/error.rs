@@ -121,7 +121,9 @@ pub enum StoreError {
     },
     /// Most entries that are old enough to be collected if their blob is missing lack it.
     #[error(
-        "nothing is collected: {missing} of {entries} entries name blobs that are not here, as if          they were kept elsewhere or a part of the archive were away (--most-entries collects such          entries all the same)"
+        "nothing is collected: {missing} of {entries} entries name blobs that are not here, as if \
+         they were kept elsewhere or a part of the archive were away (--most-entries collects such \
+         entries all the same)"
     )]
     MostBlobsMissing {
         /// How many lack it.
@@ -225,5 +227,12 @@ mod tests {
         }
         assert!(condemns("write", Errno::IO));
         assert!(!condemns("open", Errno::NOMEM) && !condemns("open", Errno::MFILE));
+    }
+
+    #[test]
+    fn a_refusal_to_collect_is_one_plain_line() {
+        let text = StoreError::MostBlobsMissing { missing: 2, entries: 3 }.to_string();
+        assert!(text.contains("2 of 3 entries"), "{text}");
+        assert!(!text.contains("  ") && !text.contains('\n'), "{text}");
     }
 }
