@@ -216,6 +216,8 @@ impl Verifier {
             Ok(()) | Err(Interruption::Unwanted) => {}
             Err(Interruption::Failed(error)) => return Err(error),
         }
+        // What is told as mended is mended then, also for a check that follows at once.
+        self.index.flush().await;
         if !options.dry_run {
             self.save().await;
         }
