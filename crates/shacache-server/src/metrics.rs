@@ -3,7 +3,7 @@
 //! anything else that clients choose.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Method;
@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     sent_bytes: Family<RouteLabels, Counter>,
     received_bytes: Family<RouteLabels, Counter>,
+    /// By method and route.
+    at_hand: Arc<[[OnceLock<AtHand>; ROUTES]; METHODS.len()]>,
     panics: Counter,
     cut_short: Counter,
 }
@@ -44,6 +46,7 @@ impl Metrics {
             seconds: Family::new_with_constructor(durations),
             sent_bytes: Family::default(),
             received_bytes: Family::default(),
+            at_hand: Arc::default(),
             panics: Counter::default(),
             cut_short: Counter::default(),
         };
@@ -62,10 +65,20 @@ impl Metrics {
         elapsed: Duration,
     ) {
         let method = MethodLabel::from(method);
-        self.requests.get_or_create(&RequestLabels { method, route, code }).inc();
         let labels = RouteLabels { method, route };
-        self.seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
-        self.sent_bytes.get_or_create(&labels).inc_by(sent_bytes);
+        let at_hand = self.at_hand[method.0][route as usize].get_or_init(|| AtHand {
+            successes: OnceLock::new(),
+            seconds: self.seconds.get_or_create_owned(&labels),
+            sent_bytes: self.sent_bytes.get_or_create_owned(&labels),
+        });
+        let labels = RequestLabels { method, route, code };
+        let requests = || self.requests.get_or_create_owned(&labels);
+        match code {
+            200 => at_hand.successes.get_or_init(requests).inc(),
+            _ => requests().inc(),
+        };
+        at_hand.seconds.observe(elapsed.as_secs_f64());
+        at_hand.sent_bytes.inc_by(sent_bytes);
     }
 
     /// Bytes of a write were stored.
@@ -134,6 +147,14 @@ impl Metrics {
     }
 }
 
+/// What nearly every answer adds to, found once: finding it costs more than the rest.
+#[derive(Debug)]
+struct AtHand {
+    successes: OnceLock<Counter>,
+    seconds: Histogram,
+    sent_bytes: Counter,
+}
+
 /// What a request was for, as the metrics tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Route {
@@ -165,21 +186,25 @@ impl EncodeLabelValue for Route {
     }
 }
 
-/// The methods told apart; a client can invent any number of others.
+/// How many there are: one more than the last.
+const ROUTES: usize = Route::None as usize + 1;
+
+/// A place in [`METHODS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct MethodLabel(&'static str);
+struct MethodLabel(usize);
+
+/// The methods told apart; a client can invent any number of others.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"];
 
 impl From<&Method> for MethodLabel {
     fn from(method: &Method) -> Self {
-        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
-        let label = known.into_iter().find(|known| method == known);
-        Self(label.unwrap_or("other"))
+        Self(METHODS.iter().position(|known| method == known).unwrap_or(METHODS.len() - 1))
     }
 }
 
 impl EncodeLabelValue for MethodLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.0, encoder)
+        EncodeLabelValue::encode(&METHODS[self.0], encoder)
     }
 }
 
