@@ -19,10 +19,10 @@ pub fn escape_target(line: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(line);
     };
     let (method, rest) = line.split_at(space + 1);
-    let end = rest.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    let end = memchr::memchr3(b' ', b'\r', b'\n', rest);
     let (target, version) = rest.split_at(end.unwrap_or(rest.len()));
     // To the end rather than to the first, so that many bytes are looked at at once.
-    if !target.iter().fold(false, |found, byte| found | escape(*byte).is_some()) {
+    if target.iter().fold(0, |found, byte| found | u8::from(is_escaped(*byte))) == 0 {
         return Cow::Borrowed(line);
     }
 
@@ -36,6 +36,11 @@ pub fn escape_target(line: &[u8]) -> Cow<'_, [u8]> {
     }
     escaped.extend_from_slice(version);
     Cow::Owned(escaped)
+}
+
+/// Whether [`escape`] knows it.
+fn is_escaped(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'#') | (byte == b'<') | (byte == b'>') | (byte == b'`')
 }
 
 fn escape(byte: u8) -> Option<&'static [u8; 3]> {

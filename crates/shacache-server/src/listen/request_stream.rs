@@ -186,6 +186,30 @@ impl<IO: AsyncRead + Unpin> RequestStream<IO> {
         Poll::Ready(Ok(!self.ended))
     }
 
+    /// Reads to where hyper wants it, and says whether that is all there is to do: a head that came
+    /// in one piece, as nearly every one does, with nothing behind it and nothing to be rewritten,
+    /// stays there. Anything else is collected in `raw`.
+    fn poll_whole_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let came = &buf.filled()[before..];
+        self.ended |= came.is_empty();
+        if let Some(line) = line_of_whole_head(came, self.longest_line) {
+            self.exchange.request_began();
+            self.exchange.line_complete();
+            note_line(&mut self.line, line);
+            self.position = Position::HeadEnd;
+            return Poll::Ready(Ok(true));
+        }
+        self.raw.extend_from_slice(came);
+        buf.set_filled(before);
+        Poll::Ready(Ok(self.ended))
+    }
+
     /// Reads a body of which `left` bytes are to come; what the socket gave beyond it is kept.
     fn poll_body(
         &mut self,
@@ -225,6 +249,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RequestStream<IO> {
                 return Poll::Ready(Ok(()));
             }
             match this.position {
+                Position::Line if this.raw.is_empty() => {
+                    if ready!(this.poll_whole_head(cx, buf))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
                 Position::Line | Position::Fields(_) => {
                     if this.advance() && !ready!(this.poll_fill(cx))? {
                         return Poll::Ready(Ok(()));
@@ -321,6 +350,20 @@ fn hand_over(from: &mut BytesMut, most: usize, buf: &mut ReadBuf<'_>) {
 fn note_line(noted: &mut Vec<u8>, line: &[u8]) {
     noted.clear();
     noted.extend_from_slice(&line[..line.len().min(NOTED_LINE_BYTES)]);
+}
+
+/// The request line of a head, if that is all of `bytes` and to be passed on as it is.
+fn line_of_whole_head(bytes: &[u8], longest_line: usize) -> Option<&[u8]> {
+    let end = memchr::memchr(b'\n', bytes)?;
+    let (line, fields) = bytes.split_at(end + 1);
+    let is_plain = line.len() <= longest_line
+        && line[0].is_ascii_graphic()
+        && line.ends_with(b"\r\n")
+        && matches!(escape_target(line), Cow::Borrowed(_));
+    let ends = |taken| taken == fields.len();
+    let is_whole =
+        matches!(scan_fields(fields, Fields::START), Scanned::HeadEnd(taken) if ends(taken));
+    (is_plain && is_whole).then_some(line)
 }
 
 /// Line ends before a request line are skipped, as hyper does (RFC 9112, section 2.2).
