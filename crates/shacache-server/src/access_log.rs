@@ -3,7 +3,6 @@
 //! after its answer began. Must not know what the request meant.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -34,18 +33,23 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Notes what is to be said about `request`.
-    pub(crate) fn begin<B>(request: &Request<B>) -> Self {
+    pub(crate) fn begin<B>(request: &Request<B>, peer: Option<Peer>) -> Self {
         let headers = request.headers();
         // Copies: what is cloned from a request keeps the buffer that it was read into.
         let text = |value: &HeaderValue| value.to_str().ok().map(Box::from);
         Self {
             method: request.method().clone(),
             path: in_ascii(request.uri().path()),
-            peer: request.extensions().get().cloned(),
+            peer,
             request_id: headers.get(&REQUEST_ID).filter(|id| is_request_id(id)).and_then(text),
             user_agent: headers.get(USER_AGENT).and_then(text).map(shortened),
             started: Instant::now(),
         }
+    }
+
+    /// Who asks; `None` where nobody is connected.
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
     }
 
     pub(crate) fn method(&self) -> &Method {
@@ -84,7 +88,9 @@ impl Exchange {
 pub(crate) struct Report {
     exchange: Exchange,
     metrics: Metrics,
-    noted: Noted,
+    route: Route,
+    /// Who sent it, as far as that was asked and found out.
+    name: Option<Name>,
     /// `None` while nothing has been answered.
     status: Option<StatusCode>,
     sent_bytes: u64,
@@ -92,12 +98,27 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Begins to report `request`, which is given the [`Noted`] that its way is noted in.
-    pub(crate) fn begin<B>(request: &mut Request<B>, metrics: Metrics) -> Self {
-        let exchange = Exchange::begin(request);
-        let noted = Noted::default();
-        request.extensions_mut().insert(noted.clone());
-        Self { exchange, metrics, noted, status: None, sent_bytes: 0, whole: false }
+    /// Begins to report `request`.
+    pub(crate) fn begin<B>(request: &Request<B>, peer: Option<Peer>, metrics: Metrics) -> Self {
+        Self {
+            exchange: Exchange::begin(request, peer),
+            metrics,
+            route: Route::None,
+            name: None,
+            status: None,
+            sent_bytes: 0,
+            whole: false,
+        }
+    }
+
+    /// Notes which way the request took.
+    pub(crate) fn route(&mut self, route: Route) {
+        self.route = route;
+    }
+
+    /// Notes who sent it.
+    pub(crate) fn name(&mut self, name: Name) {
+        self.name = Some(name);
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
@@ -111,28 +132,6 @@ impl Report {
             self.whole = body.is_end_stream();
             Watched { body, report: self }
         })
-    }
-}
-
-/// Where the way that a request took is noted, for whoever reports it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Noted(Arc<Notes>);
-
-#[derive(Debug, Default)]
-struct Notes {
-    route: OnceLock<Route>,
-    name: OnceLock<Name>,
-}
-
-impl Noted {
-    /// Notes the route; the first one counts.
-    pub(crate) fn route(&self, route: Route) {
-        self.0.route.get_or_init(|| route);
-    }
-
-    /// Notes who sent it, as far as that was asked and found out.
-    pub(crate) fn name(&self, name: Name) {
-        self.0.name.get_or_init(|| name);
     }
 }
 
@@ -170,19 +169,18 @@ impl HttpBody for Watched {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let Self { exchange, metrics, noted, status, sent_bytes, whole } = self;
-        let route = noted.0.route.get().copied().unwrap_or(Route::None);
+        let Self { exchange, metrics, route, name, status, sent_bytes, whole } = self;
         let elapsed = exchange.started.elapsed();
         let (status, outcome) = match status {
             Some(status) => (status.as_u16(), "answered"),
             None => (CLIENT_CLOSED_REQUEST, "abandoned"),
         };
-        metrics.answered(&exchange.method, route, status, *sent_bytes, elapsed);
+        metrics.answered(&exchange.method, *route, status, *sent_bytes, elapsed);
         // Texts from the client go out as string values, which both log formats escape.
         tracing::info!(
             target: "shacached::access",
             client = exchange.client(),
-            identity = noted.0.name.get().map(Name::as_str),
+            identity = name.as_ref().map(Name::as_str),
             method = exchange.method.as_str(),
             path = exchange.path(),
             status,
@@ -239,7 +237,7 @@ mod tests {
     fn a_client_says_no_more_about_itself_than_is_worth_a_line() {
         let noted = |user_agent: &str| {
             let request = Request::get("/").header(USER_AGENT, user_agent).body(()).unwrap();
-            Exchange::begin(&request).user_agent.unwrap().into_string()
+            Exchange::begin(&request, None).user_agent.unwrap().into_string()
         };
         assert_eq!(noted("buildout/1.0"), "buildout/1.0");
         assert_eq!(noted(&"a".repeat(30_000)), "a".repeat(256));

@@ -5,21 +5,22 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ACCEPT, ALLOW};
-use http::{Method, StatusCode, Uri};
-use tower::util::ServiceExt;
+use http::header::{ACCEPT, ALLOW, CONTENT_LENGTH};
+use http::{HeaderValue, Method, StatusCode};
+use http_body::Body as _;
 
-use self::call::Mount;
+use self::call::{Call, Mount, keep_private};
+use self::dispatch::Dispatch;
 use self::error::Failure;
-use self::routes::Place;
-use crate::access::UploadPolicy;
+use self::routes::{Place, Resource};
+use crate::access::{Right, UploadPolicy};
 use crate::access_log::{Report, Watched};
 use crate::app::App;
+use crate::listen::Peer;
 use crate::mount::{HostName, MountPath};
 
 mod administration;
@@ -28,6 +29,7 @@ mod browser;
 mod call;
 mod condition;
 mod directory;
+mod dispatch;
 mod error;
 mod host;
 mod narrowing;
@@ -49,110 +51,171 @@ pub(crate) struct Answers(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     app: App,
-    by_path: Router,
-    by_host: HashMap<HostName, Router>,
+    by_path: Dispatch,
+    by_host: HashMap<HostName, Dispatch>,
 }
 
 impl Answers {
     /// The routes of `app`, of a server where `upload` says who may upload.
     pub(crate) fn new(app: App, upload: UploadPolicy) -> Self {
-        let table = routes::table();
-        let at = |place: Place, path: &MountPath| {
-            let mount = Mount::new(&app, upload, path);
-            let here = table.iter().filter(|resource| resource.place == place);
-            here.fold(Router::new(), |all, resource| all.merge(resource.routes(&mount)))
-        };
-        let root = MountPath::root();
-        let mounts = app.mounts();
-        let blobs = mounts.shacache().iter().map(|path| at(Place::Shacache, path));
-        let keys = mounts.shadir().iter().map(|path| at(Place::Shadir, path));
-        let by_path = blobs.chain(keys).fold(at(Place::Server, &root), Router::merge);
-        // On a host of its own a service is at the root, and nothing else is there.
-        let blobs = |host: &HostName| (host.clone(), closed(at(Place::Shacache, &root)));
-        let keys = |host: &HostName| (host.clone(), closed(at(Place::Shadir, &root)));
-        let blobs = mounts.shacache_host().iter().map(blobs);
-        let by_host = blobs.chain(mounts.shadir_host().iter().map(keys)).collect();
-        Self(Arc::new(Inner { by_path: closed(by_path), by_host, app }))
+        Self::of(app, upload, routes::table)
     }
 
-    /// Answers one request. Everything that happens to any request stands here, in order.
-    pub(crate) async fn answer<B>(self, request: http::Request<B>) -> Response<Watched>
+    fn of(app: App, upload: UploadPolicy, table: fn() -> Vec<Resource>) -> Self {
+        let root = MountPath::root();
+        let at = |all: Dispatch, place: Place, path: &MountPath| {
+            all.with(table(), place, Mount::new(&app, upload, path))
+        };
+        let mounts = app.mounts();
+        let blobs = mounts.shacache().iter().map(|path| (Place::Shacache, path));
+        let keys = mounts.shadir().iter().map(|path| (Place::Shadir, path));
+        let places = blobs.chain(keys).chain([(Place::Server, &root)]);
+        let by_path = places.fold(Dispatch::default(), |all, (place, path)| at(all, place, path));
+        // On a host of its own a service is at the root, and nothing else is there.
+        let alone = |place: Place| at(Dispatch::default(), place, &root);
+        let blobs = mounts.shacache_host().iter().map(|host| (host, Place::Shacache));
+        let keys = mounts.shadir_host().iter().map(|host| (host, Place::Shadir));
+        let by_host = blobs.chain(keys).map(|(host, place)| (host.clone(), alone(place))).collect();
+        Self(Arc::new(Inner { by_path, by_host, app }))
+    }
+
+    /// Answers one request of `peer`. Everything that happens to any request stands here, in order.
+    pub(crate) async fn answer<B>(
+        self,
+        request: http::Request<B>,
+        peer: Option<Peer>,
+    ) -> Response<Watched>
     where
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let mut request = request.map(Body::new);
         let metrics = self.0.app.metrics();
         // First of all: from here on the request is reported even if this future is dropped.
-        let report = Report::begin(&mut request, metrics.clone());
+        let mut report = Report::begin(&request, peer, metrics.clone());
         let accept = request.headers().get(ACCEPT).cloned();
-        let response = match self.routes_for(&request) {
-            Ok(routes) => {
-                let routed = AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind();
-                match routed.await {
-                    Ok(Ok(response)) => response,
-                    Err(panic) => {
-                        metrics.panicked();
-                        Failure::panicked(&*panic).into_response()
-                    }
-                }
+        let is_head = *request.method() == Method::HEAD;
+        // Most requests have no body: nothing is to be kept for one.
+        let request = request.map(|body| match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(body),
+        });
+        let answered = self.0.route(request, &mut report);
+        let mut response = match AssertUnwindSafe(answered).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => failure.into_response(),
+            Err(panic) => {
+                metrics.panicked();
+                Failure::panicked(&*panic).into_response()
             }
-            Err(failure) => failure.into_response(),
         };
-        let mut response = error::finish(response, accept.as_ref(), report.exchange());
+        response = error::finish(response, accept.as_ref(), report.exchange());
+        if is_head {
+            announce_length(&mut response);
+            *response.body_mut() = Body::empty();
+        }
         browser::protect(response.headers_mut());
         report.exchange().echo_id(response.headers_mut());
         report.watch(response)
     }
-
-    fn routes_for(&self, request: &Request) -> Result<&Router, Failure> {
-        let host = host::requested(request)?;
-        let own = host.and_then(|host| self.0.by_host.get(&host));
-        Ok(own.unwrap_or(&self.0.by_path))
-    }
 }
 
-fn closed(routes: Router) -> Router {
-    routes.fallback(elsewhere)
+impl Inner {
+    /// Finds what the request is for, asks whether it may, and has it answered.
+    async fn route(&self, mut request: Request, report: &mut Report) -> Result<Response, Failure> {
+        let host = host::requested(&request)?;
+        let own = host.and_then(|host| self.by_host.get(&host));
+        let Some((mount, resource)) = own.unwrap_or(&self.by_path).find(request.uri().path())
+        else {
+            return elsewhere(&request);
+        };
+        report.route(resource.label);
+        let Some(operation) = resource.operation(request.method()) else {
+            return other_method(resource, request.method());
+        };
+        let peer = report.exchange().peer();
+        let call = Call::admit(mount.clone(), operation.right, &mut request, peer).await?;
+        if let Some(name) = call.name() {
+            report.name(name.clone());
+        }
+        let mut response = operation.handler.answer(call, request).await;
+        if operation.right == Right::Read && self.app.access().is_private() {
+            keep_private(&mut response);
+        }
+        Ok(response)
+    }
 }
 
 /// Paths that are none of ours. `*` is no path: it asks for the server as a whole (RFC 9110
 /// §9.3.7).
-async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
-    if method == Method::OPTIONS && uri.path() == "*" {
-        return Ok((StatusCode::NO_CONTENT, [(ALLOW, routes::methods_anywhere())]).into_response());
+fn elsewhere(request: &Request) -> Result<Response, Failure> {
+    if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
+        return Ok(possible(HeaderValue::from_static(routes::METHODS_ANYWHERE)));
     }
     Err(Failure::NoRoute)
 }
 
+/// Neither changes nor fails when asked what is possible.
+fn other_method(resource: &Resource, method: &Method) -> Result<Response, Failure> {
+    let allowed = resource.allowed();
+    match *method {
+        Method::OPTIONS => Ok(possible(allowed)),
+        _ => Err(Failure::Method { method: method.clone(), allowed }),
+    }
+}
+
+fn possible(methods: HeaderValue) -> Response {
+    (StatusCode::NO_CONTENT, [(ALLOW, methods)]).into_response()
+}
+
+/// To be done before the body of an answer to a HEAD is taken away. A 204 has no length, and that of
+/// a 304 would be of what is not sent (RFC 9110 §8.6).
+fn announce_length(response: &mut Response) {
+    let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(bytes) = response.body().size_hint().exact()
+        && !has_none
+        && !response.headers().contains_key(CONTENT_LENGTH)
+    {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
-    use http::Request;
     use http_body_util::BodyExt as _;
 
     use super::*;
     use crate::config::{self, Overrides};
     use crate::metrics::Route;
 
-    async fn panicking() -> StatusCode {
+    async fn stuck(_: Call, _: Request) -> StatusCode {
+        std::future::pending().await
+    }
+
+    async fn panicking(_: Call, _: Request) -> StatusCode {
         panic!("secret")
     }
 
-    fn answers_on(folder: &tempfile::TempDir, routes: Router) -> Answers {
+    /// Two resources that no server has: nothing ever comes of one, the other panics.
+    fn troubles() -> Vec<Resource> {
+        let at = |path| Resource::new(Place::Server, path, Route::Blobs);
+        vec![
+            at(&["/stuck"]).get(Right::Nothing, "", "", &[], stuck),
+            at(&["/panic"]).get(Right::Nothing, "", "", &[], panicking),
+        ]
+    }
+
+    fn answers_on(folder: &tempfile::TempDir) -> Answers {
         let data = Some(folder.path().join("data").display().to_string());
         let config = config::load(&Overrides { data, ..Overrides::default() }).unwrap();
-        let app = App::open(&config).unwrap();
-        Answers(Arc::new(Inner { app, by_path: closed(routes), by_host: HashMap::new() }))
+        Answers::of(App::open(&config).unwrap(), UploadPolicy::Open, troubles)
     }
 
     #[tokio::test]
     async fn a_request_dropped_in_its_handler_is_counted_once_with_its_route() {
         let folder = tempfile::tempdir().unwrap();
-        let routes = Router::new().route("/", get(std::future::pending::<StatusCode>));
-        let answers = answers_on(&folder, routes::labelled(Route::Blobs, routes));
-        let request = Request::get("/").header("Host", "a").body(Body::empty()).unwrap();
-        assert!(answers.clone().answer(request).now_or_never().is_none());
+        let answers = answers_on(&folder);
+        let request = http::Request::get("/stuck").header("Host", "a").body(Body::empty()).unwrap();
+        assert!(answers.clone().answer(request, None).now_or_never().is_none());
         let labels = "{method=\"GET\",route=\"blobs\",code=\"499\"}";
         let text = answers.0.app.metrics().to_text();
         assert!(text.contains(&format!("shacache_requests_total{labels} 1\n")), "{text}");
@@ -161,9 +224,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_500_and_counted() {
         let folder = tempfile::tempdir().unwrap();
-        let answers = answers_on(&folder, Router::new().route("/", get(panicking)));
-        let request = Request::get("/").header("Host", "a").body(Body::empty()).unwrap();
-        let response = answers.clone().answer(request).await;
+        let answers = answers_on(&folder);
+        let request = http::Request::get("/panic").header("Host", "a").body(Body::empty()).unwrap();
+        let response = answers.clone().answer(request, None).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, "Internal Server Error\n");

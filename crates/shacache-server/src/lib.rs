@@ -28,11 +28,12 @@ mod metrics;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use ::http::Request;
 use tower::service_fn;
 
 use crate::app::App;
 use crate::http::Answers;
-use crate::listen::{Drain, Limits, Listener};
+use crate::listen::{Drain, Limits, Listener, RequestBody};
 
 /// Answers requests on `listeners` until `shutdown` resolves, then lets those in flight finish.
 /// The app stays open; close its store afterwards.
@@ -44,9 +45,9 @@ pub async fn serve(
 ) -> Drain {
     let addresses = listeners.iter().map(Listener::local_addr);
     let answers = Answers::new(app.clone(), app.access().upload_policy(addresses));
-    let service = service_fn(move |request| {
-        let answers = answers.clone();
-        async move { Ok::<_, Infallible>(answers.answer(request).await) }
+    let service = service_fn(move |request: Request<RequestBody>| {
+        let (answers, peer) = (answers.clone(), request.body().peer().clone());
+        async move { Ok::<_, Infallible>(answers.answer(request, Some(peer)).await) }
     });
     listen::serve(listeners, service, limits, Arc::clone(app.connections()), shutdown).await
 }

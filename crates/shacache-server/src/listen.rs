@@ -74,7 +74,7 @@ pub enum Drain {
 /// resolves; then stops accepting, lets requests in flight finish within
 /// [`Limits::shutdown_grace`] and aborts what is left.
 ///
-/// - Every request carries a [`Peer`] extension, and a [`RequestBody`] that keeps the body limits.
+/// - Every request has a [`RequestBody`], which knows its [`Peer`] and keeps the body limits.
 /// - No accept error ends the loop: out of descriptors it pauses, and goes on by itself.
 /// - A client's certificate never decides whether it is answered; see [`Peer::certificate`].
 /// - At [`Limits::connections`] it stops accepting until a connection ends; clients wait in the

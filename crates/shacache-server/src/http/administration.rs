@@ -1,7 +1,7 @@
 //! The API for operators: one path for each command, below `/admin`, with its words as a JSON body.
 //! Must not know what a command does.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use shacache_core::wire::CACHE_NEVER;
 
 use super::call::Call;
 use super::error::Failure;
-use super::routes::{Place, Resource};
+use super::routes::{Handler, Place, Resource};
 use super::write::WriteBody;
 use crate::access::Right;
 use crate::admin::command::{Command, Malformed};
@@ -37,53 +37,53 @@ pub(super) fn resources() -> Vec<Resource> {
     ]
 }
 
-fn post<H: axum::handler::Handler<T, Call>, T: 'static>(
+fn post(
     paths: &'static [&'static str],
     name: &'static str,
     summary: &'static str,
-    handler: H,
+    handler: impl Handler,
 ) -> Resource {
     let resource = Resource::new(Place::Server, paths, Route::Administration);
     resource.post(Right::Administer, name, summary, &[200], handler)
 }
 
-async fn search(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn search(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Search(words(&call, request).await?)).await
 }
 
-async fn keys(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn keys(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Keys(words(&call, request).await?)).await
 }
 
-async fn blobs(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn blobs(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Blobs(words(&call, request).await?)).await
 }
 
-async fn delete(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn delete(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Delete(words(&call, request).await?)).await
 }
 
-async fn ban(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn ban(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Ban(words(&call, request).await?)).await
 }
 
-async fn unban(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn unban(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Unban(words(&call, request).await?)).await
 }
 
-async fn collect(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn collect(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Collect(words(&call, request).await?)).await
 }
 
-async fn hold(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn hold(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Hold(words(&call, request).await?)).await
 }
 
-async fn release(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+async fn release(call: Call, request: Request) -> Result<Response, Failure> {
     run(&call, Command::Release(words(&call, request).await?)).await
 }
 
-async fn holds(State(call): State<Call>) -> Result<Response, Failure> {
+async fn holds(call: Call, _: Request) -> Result<Response, Failure> {
     run(&call, Command::Holds).await
 }
 

@@ -1,8 +1,7 @@
 //! The blob service: GET, HEAD, POST and PUT. Each handler reads the request, asks the store once
 //! and builds the answer. Must not know how blobs are kept, nor what they mean.
 
-use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::Method;
 use shacache_core::digest::{AnyDigest, Digest};
@@ -14,9 +13,8 @@ use self::body::BlobBody;
 use super::call::Call;
 use super::condition::Condition;
 use super::error::Failure;
-use super::range;
-use super::target::{BlobName, UploadName};
 use super::write::WriteBody;
+use super::{range, target};
 use crate::access::Terms;
 use crate::metrics::Route;
 
@@ -24,40 +22,34 @@ mod answer;
 mod body;
 
 /// `GET` and `HEAD` by any digest.
-pub(crate) async fn get(
-    State(call): State<Call>,
-    BlobName(name): BlobName,
-    request: Request,
-) -> Result<Response, Failure> {
+pub(crate) async fn get(call: Call, request: Request) -> Result<Response, Failure> {
     let headers = request.headers();
+    let name: AnyDigest = target::below(request.uri(), call.path()).parse()?;
     let blob = find(&call, &name).await?.ok_or(Failure::NoBlob)?;
     let size = blob.size();
     let answer = BlobAnswer::new(call.path(), &name, &blob);
     if Condition::evaluate(headers, answer.tag())? == Condition::NotModified {
         return Ok(answer.not_modified());
     }
+    if request.method() == Method::HEAD {
+        return Ok(answer.head());
+    }
     let part = range::requested(request.method(), headers, answer.tag(), size)
         .map_err(|source| Failure::Range { source, size })?;
-    if request.method() == Method::HEAD {
-        return Ok(answer.bytes(part, Body::empty()));
-    }
     let wanted = part.clone().unwrap_or(0..size);
     let body = BlobBody::read(call.app().metrics(), blob, wanted).await?;
     Ok(answer.bytes(part, body))
 }
 
 /// `POST` of new bytes; `PUT` to the same place is the older verb for it.
-pub(crate) async fn post(State(call): State<Call>, request: Request) -> Result<Response, Failure> {
+pub(crate) async fn post(call: Call, request: Request) -> Result<Response, Failure> {
     let stored = store(&call, Route::Blobs, request, None).await?;
     Ok(answer::stored(call.path(), &stored))
 }
 
 /// `PUT` under the digest that the bytes must have.
-pub(crate) async fn put(
-    State(call): State<Call>,
-    UploadName(digest): UploadName,
-    request: Request,
-) -> Result<Response, Failure> {
+pub(crate) async fn put(call: Call, request: Request) -> Result<Response, Failure> {
+    let digest: Digest = target::below(request.uri(), call.path()).parse()?;
     let stored = store(&call, Route::Blob, request, Some(&digest)).await?;
     Ok(answer::stored(call.path(), &stored))
 }

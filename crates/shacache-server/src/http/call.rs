@@ -2,6 +2,7 @@
 //! make one, and handlers take nothing else as their state. Must not know handlers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -11,14 +12,16 @@ use http::header::CACHE_CONTROL;
 use super::error::Failure;
 use super::target;
 use crate::access::{Credential, Name, Right, Sender, Terms, UploadPolicy, without_tokens};
-use crate::access_log::Noted;
 use crate::app::App;
 use crate::listen::Peer;
 use crate::mount::MountPath;
 
-/// A service at one of its paths; the server as a whole is at the root.
+/// A service at one of its paths; the server as a whole is at the root. Cloning shares it.
 #[derive(Debug, Clone)]
-pub(crate) struct Mount {
+pub(crate) struct Mount(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     app: App,
     upload: UploadPolicy,
     path: MountPath,
@@ -26,11 +29,11 @@ pub(crate) struct Mount {
 
 impl Mount {
     pub(crate) fn new(app: &App, upload: UploadPolicy, path: &MountPath) -> Self {
-        Self { app: app.clone(), upload, path: path.clone() }
+        Self(Arc::new(Inner { app: app.clone(), upload, path: path.clone() }))
     }
 
     pub(crate) fn path(&self) -> &MountPath {
-        &self.path
+        &self.0.path
     }
 }
 
@@ -44,7 +47,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Asks for `right` on behalf of `request`, before anything of its body is read, and takes the
+    /// Asks for `right` on behalf of `peer` and its `request`, before anything of its body is read, and takes the
     /// tokens out of its target.
     ///
     /// # Errors
@@ -53,35 +56,32 @@ impl Call {
         mount: Mount,
         right: Right,
         request: &mut Request,
+        peer: Option<&Peer>,
     ) -> Result<Self, Failure> {
         let credential = Credential::of(request.headers(), request.uri());
         if let Some(target) = without_tokens(request.uri()) {
             *request.uri_mut() = target;
         }
         let key = match right {
-            Right::Put => Some(target::key(request.uri(), &mount.path)?),
+            Right::Put => Some(target::key(request.uri(), mount.path())?),
             Right::Nothing | Right::Read | Right::Upload | Right::Operate | Right::Administer => {
                 None
             }
         };
-        let sender = Sender { peer: request.extensions().get::<Peer>(), credential: &credential };
-        let access = mount.app.access();
-        let grant = access.decide(mount.upload, right, key.as_ref(), sender).await?;
-        if let (Some(name), Some(noted)) = (grant.name.clone(), request.extensions().get::<Noted>())
-        {
-            noted.name(name);
-        }
-        let holder = mount.app.holder(sender.peer.and_then(Peer::ip));
+        let sender = Sender { peer, credential: &credential };
+        let Inner { app, upload, .. } = &*mount.0;
+        let grant = app.access().decide(*upload, right, key.as_ref(), sender).await?;
+        let holder = app.holder(peer.and_then(Peer::ip));
         Ok(Self { name: grant.name, terms: grant.terms, holder, mount })
     }
 
     pub(crate) fn app(&self) -> &App {
-        &self.mount.app
+        &self.mount.0.app
     }
 
     /// The path that the service was called at.
     pub(crate) fn path(&self) -> &MountPath {
-        &self.mount.path
+        self.mount.path()
     }
 
     /// Whom the right was granted to; `None` where it does not matter.
@@ -170,10 +170,10 @@ mod tests {
         async fn upload(&self, address: Option<&str>, bytes: Vec<u8>) -> http::Response<()> {
             let address: Option<SocketAddr> = address.map(|address| address.parse().unwrap());
             let listener = Arc::new("192.0.2.1:80".parse().unwrap());
-            let mut request =
+            let request =
                 Request::post("/shacache").header("host", "a").body(Body::from(bytes)).unwrap();
-            request.extensions_mut().insert(Peer::new(address, listener));
-            self.answers.clone().answer(request).await.map(drop)
+            let peer = Peer::new(address, listener);
+            self.answers.clone().answer(request, Some(peer)).await.map(drop)
         }
     }
 
@@ -216,7 +216,7 @@ mod tests {
             if let Some(authorization) = authorization {
                 request = request.header(AUTHORIZATION, authorization);
             }
-            Box::pin(strangers.answers.clone().answer(request.body(endless).unwrap()))
+            Box::pin(strangers.answers.clone().answer(request.body(endless).unwrap(), None))
         };
         let mut taken = Vec::new();
         let refused = loop {

@@ -2,7 +2,7 @@
 //! the store once and builds the answer. Must not know what makes an entry well-formed.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
@@ -12,18 +12,14 @@ use shacache_core::wire::{CACHE_AFTER_ASKING, ENTRY_MEDIA_TYPE};
 use super::call::Call;
 use super::condition::Condition;
 use super::error::Failure;
-use super::narrowing;
-use super::target::{EntryKey, NewEntryKey};
 use super::write::WriteBody;
+use super::{narrowing, target};
 use crate::access::Terms;
 use crate::metrics::Route;
 
 /// `GET` and `HEAD`: the entries of a key as one JSON list; all, or those that a query asks for.
-pub(crate) async fn get(
-    State(call): State<Call>,
-    EntryKey(key): EntryKey,
-    request: Request,
-) -> Result<Response, Failure> {
+pub(crate) async fn get(call: Call, request: Request) -> Result<Response, Failure> {
+    let key = target::key(request.uri(), call.path())?;
     let directory = call.app().store().directory();
     let listing = match narrowing::wanted(request.uri().query())? {
         None => directory.get(&key).await?,
@@ -49,11 +45,8 @@ pub(crate) async fn get(
 }
 
 /// `PUT`, and `POST` as ERP5 documents it: one more entry under a key.
-pub(crate) async fn put(
-    State(call): State<Call>,
-    NewEntryKey(key): NewEntryKey,
-    request: Request,
-) -> Result<StatusCode, Failure> {
+pub(crate) async fn put(call: Call, request: Request) -> Result<StatusCode, Failure> {
+    let key = target::new_key(request.uri(), call.path())?;
     let method = request.method().clone();
     let body =
         WriteBody::accept(&call, request, ENTRY_MEDIA_TYPE, SignedEntry::MAX_BODY_BYTES as u64)?;

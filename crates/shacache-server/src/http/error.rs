@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
@@ -39,8 +40,8 @@ mod verdict;
 pub(crate) enum Failure {
     #[error("there is nothing at this path")]
     NoRoute,
-    #[error("{0} is not possible here; Allow lists what is")]
-    Method(Method),
+    #[error("{method} is not possible here; Allow lists what is")]
+    Method { method: Method, allowed: HeaderValue },
     #[error("no such blob")]
     NoBlob,
     #[error("no entry under this key")]
@@ -100,7 +101,7 @@ impl Failure {
         match self {
             Self::NoRoute => Verdict::Nowhere,
             Self::NoBlob | Self::NoEntry => Verdict::Missing,
-            Self::Method(_) => Verdict::WrongMethod,
+            Self::Method { .. } => Verdict::WrongMethod,
             Self::Ambiguous => Verdict::Ambiguous,
             Self::Host(_)
             | Self::BlobName(_)
@@ -121,21 +122,26 @@ impl Failure {
         }
     }
 
-    /// The header that goes with the status, where one does. (Allow is the router's.)
-    fn header(&self) -> Option<(HeaderName, String)> {
+    /// The header that goes with the status, where one does.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
+            Self::Method { allowed, .. } => Some((ALLOW, allowed.clone())),
             Self::Store(StoreError::Busy { retry_after }) => {
-                Some((RETRY_AFTER, retry_after.as_secs().max(1).to_string()))
+                Some((RETRY_AFTER, retry_after.as_secs().max(1).into()))
             }
             Self::Refused(Refusal::Failures { wait }) => {
-                Some((RETRY_AFTER, wait.as_secs().saturating_add(1).to_string()))
+                Some((RETRY_AFTER, wait.as_secs().saturating_add(1).into()))
             }
-            Self::Refused(Refusal::Busy) => Some((RETRY_AFTER, "1".to_owned())),
+            Self::Refused(Refusal::Busy) => Some((RETRY_AFTER, 1.into())),
             Self::Refused(refusal) if refusal_verdict(refusal) == Verdict::Unknown => {
-                Some((WWW_AUTHENTICATE, CHALLENGE.to_owned()))
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)))
             }
             Self::Write(WriteError::TooMany) => Some((RETRY_AFTER, WRITES_RETRY_SECONDS.into())),
-            Self::Range { size, .. } => Some((CONTENT_RANGE, format!("bytes */{size}"))),
+            Self::Range { size, .. } => {
+                let unsatisfied = HeaderValue::try_from(format!("bytes */{size}"))
+                    .expect("a number and this are printable ASCII");
+                Some((CONTENT_RANGE, unsatisfied))
+            }
             _ => None,
         }
     }
@@ -202,8 +208,6 @@ impl IntoResponse for Failure {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.verdict().status();
         if let Some((name, value)) = self.header() {
-            let value =
-                HeaderValue::try_from(value).expect("numbers and challenges are printable ASCII");
             response.headers_mut().insert(name, value);
         }
         response.extensions_mut().insert(Failed(Arc::new(self)));
@@ -274,7 +278,7 @@ fn wants_problem(accept: &HeaderValue) -> bool {
 const CHALLENGE: &str = "Basic realm=\"shacache\", charset=\"UTF-8\", Bearer realm=\"shacache\"";
 
 /// Long enough for some writes to end.
-const WRITES_RETRY_SECONDS: &str = "5";
+const WRITES_RETRY_SECONDS: u32 = 5;
 
 /// The media type of problem details.
 pub(crate) const PROBLEM: &str = "application/problem+json";
@@ -291,7 +295,7 @@ mod tests {
 
     async fn finished(failure: Failure, method: Method) -> (http::response::Parts, String) {
         let request = Request::builder().method(method).body(()).unwrap();
-        let response = finish(failure.into_response(), None, &Exchange::begin(&request));
+        let response = finish(failure.into_response(), None, &Exchange::begin(&request, None));
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (parts, String::from_utf8(body.to_vec()).unwrap())

@@ -1,25 +1,23 @@
 //! Every route, once: where it is, what can be done there, who may, which handler does it and how
-//! it is described. The router, its Allow answers and the rule that each request is held to are
-//! made of this table and of nothing else.
+//! it is described. What is found for a path, the Allow answers and the rule that each request is
+//! held to are made of this table and of nothing else.
 //!
-//! To add a route, add a [`Resource`], or one more method to one, in [`table`]. A handler takes
-//! `State<Call>`, and a [`Call`] is made only by asking for a [`Right`], so a route without a rule
+//! To add a route, add a [`Resource`], or one more method to one, in [`table`]. A handler takes a
+//! [`Call`], which is made only by asking for a [`Right`], and the request; so a route without a rule
 //! does not compile. Then run the tests: one of them holds the list of who may do what, and fails
-//! until the new route is in it. Must not know how a right is decided upon.
+//! until the new route is in it. Must not know how a right is decided upon, nor how a path is found.
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::handler::Handler;
-use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, on};
-use http::Method;
-use tower::util::MapRequestLayer;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
-use super::call::{Call, Mount, keep_private};
-use super::error::Failure;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method};
+
+use super::call::Call;
 use super::{administration, blob, directory, ops, signers};
 use crate::access::Right;
-use crate::access_log::Noted;
 use crate::metrics::Route;
 
 /// All routes.
@@ -114,9 +112,10 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct Resource {
     pub(crate) place: Place,
-    /// As the router spells them, below the place: `/{digest}`.
+    /// Below the place: `/{digest}` has one more segment, `/{*key}` all that is left.
     pub(crate) paths: &'static [&'static str],
-    label: Route,
+    /// What the metrics call it.
+    pub(crate) label: Route,
     pub(crate) operations: Vec<Operation>,
 }
 
@@ -133,7 +132,44 @@ pub(crate) struct Operation {
     pub(crate) summary: &'static str,
     /// What it answers unless it fails.
     pub(crate) statuses: &'static [u16],
-    handler: MethodRouter<Mount>,
+    pub(crate) handler: Handling,
+}
+
+/// A handler as the table has it.
+#[derive(Clone)]
+pub(crate) struct Handling(Arc<dyn Fn(Call, Request) -> Answering + Send + Sync>);
+
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// An async function that answers a request.
+pub(super) trait Handler: Send + Sync + 'static {
+    fn handling(self) -> Handling;
+}
+
+impl<H, A> Handler for H
+where
+    H: Fn(Call, Request) -> A + Send + Sync + 'static,
+    A: Future<Output: IntoResponse> + Send + 'static,
+{
+    fn handling(self) -> Handling {
+        Handling(Arc::new(move |call, request| {
+            let answer = self(call, request);
+            Box::pin(async move { answer.await.into_response() })
+        }))
+    }
+}
+
+impl Handling {
+    /// Answers a request that was granted what its route asks for.
+    pub(crate) fn answer(&self, call: Call, request: Request) -> Answering {
+        (self.0)(call, request)
+    }
+}
+
+impl fmt::Debug for Handling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handling")
+    }
 }
 
 impl Resource {
@@ -141,39 +177,39 @@ impl Resource {
         Self { place, paths, label, operations: Vec::new() }
     }
 
-    pub(super) fn get<H: Handler<T, Call>, T: 'static>(
+    pub(super) fn get(
         self,
         right: Right,
         name: &'static str,
         summary: &'static str,
         statuses: &'static [u16],
-        handler: H,
+        handler: impl Handler,
     ) -> Self {
-        let handler = guarded(MethodFilter::GET, right, handler);
+        let handler = handler.handling();
         self.with(Operation { method: Method::GET, right, name, summary, statuses, handler })
     }
 
-    pub(super) fn post<H: Handler<T, Call>, T: 'static>(
+    pub(super) fn post(
         self,
         right: Right,
         name: &'static str,
         summary: &'static str,
         statuses: &'static [u16],
-        handler: H,
+        handler: impl Handler,
     ) -> Self {
-        let handler = guarded(MethodFilter::POST, right, handler);
+        let handler = handler.handling();
         self.with(Operation { method: Method::POST, right, name, summary, statuses, handler })
     }
 
-    fn put<H: Handler<T, Call>, T: 'static>(
+    fn put(
         self,
         right: Right,
         name: &'static str,
         summary: &'static str,
         statuses: &'static [u16],
-        handler: H,
+        handler: impl Handler,
     ) -> Self {
-        let handler = guarded(MethodFilter::PUT, right, handler);
+        let handler = handler.handling();
         self.with(Operation { method: Method::PUT, right, name, summary, statuses, handler })
     }
 
@@ -182,73 +218,28 @@ impl Resource {
         self
     }
 
-    /// The routes of this resource at one mount of its place.
-    pub(crate) fn routes(&self, mount: &Mount) -> Router {
-        let handlers = self.operations.iter().map(|operation| operation.handler.clone());
-        let methods = handlers.fold(MethodRouter::new(), MethodRouter::merge);
-        let path = mount.path().as_str();
-        let paths = self.paths.iter().map(|rest| format!("{path}{rest}"));
-        // At the root of a host there is no path without a slash.
-        let paths = paths.filter(|path| !path.is_empty());
-        let routes = paths.fold(Router::new(), |routes, path| routes.route(&path, methods.clone()));
-        labelled(self.label, routes.method_not_allowed_fallback(other_method))
-            .with_state(mount.clone())
+    /// What a method asks for here.
+    pub(crate) fn operation(&self, method: &Method) -> Option<&Operation> {
+        // A GET answers HEAD too.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        self.operations.iter().find(|operation| operation.method == *method)
     }
-}
 
-/// The same routes, noting for the metrics that they were taken.
-pub(crate) fn labelled<S: Clone + Send + Sync + 'static>(
-    label: Route,
-    routes: Router<S>,
-) -> Router<S> {
-    routes.layer(MapRequestLayer::new(move |request: Request| {
-        if let Some(noted) = request.extensions().get::<Noted>() {
-            noted.route(label);
+    /// What can be asked for here, as an Allow header lists it.
+    pub(crate) fn allowed(&self) -> HeaderValue {
+        let mut methods = Vec::new();
+        for Operation { method, .. } in &self.operations {
+            methods.push(method.as_str());
+            if *method == Method::GET {
+                methods.push(Method::HEAD.as_str());
+            }
         }
-        request
-    }))
+        HeaderValue::try_from(methods.join(",")).expect("names of methods are printable ASCII")
+    }
 }
 
 /// The methods that some resource has, as an Allow header lists them.
-pub(crate) fn methods_anywhere() -> String {
-    let table = table();
-    let has = |method: &Method| {
-        let mut operations = table.iter().flat_map(|resource| &resource.operations);
-        operations.any(|operation| operation.method == method)
-    };
-    let mut methods = Vec::new();
-    if has(&Method::GET) {
-        methods.extend([Method::GET, Method::HEAD]);
-    }
-    methods.extend([Method::POST, Method::PUT].into_iter().filter(has));
-    methods.push(Method::OPTIONS);
-    methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// A handler that is called once its right is granted.
-fn guarded<H: Handler<T, Call>, T: 'static>(
-    filter: MethodFilter,
-    right: Right,
-    handler: H,
-) -> MethodRouter<Mount> {
-    on(filter, async move |State(mount): State<Mount>, mut request: Request| {
-        let call = Call::admit(mount, right, &mut request).await?;
-        let is_private = right == Right::Read && call.app().access().is_private();
-        let mut response = handler.call(request, call).await;
-        if is_private {
-            keep_private(&mut response);
-        }
-        Ok::<Response, Failure>(response)
-    })
-}
-
-/// Neither changes nor fails when asked what is possible; axum adds the Allow header.
-async fn other_method(method: Method) -> Result<http::StatusCode, Failure> {
-    if method == Method::OPTIONS {
-        return Ok(http::StatusCode::NO_CONTENT);
-    }
-    Err(Failure::Method(method))
-}
+pub(crate) const METHODS_ANYWHERE: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
 #[cfg(test)]
 mod matrix;
@@ -281,6 +272,12 @@ mod tests {
 
     #[test]
     fn the_methods_of_all_resources_are_listed_once() {
-        assert_eq!(methods_anywhere(), "GET, HEAD, POST, PUT, OPTIONS");
+        let table = table();
+        let operations = table.iter().flat_map(|resource| &resource.operations);
+        let mut methods: HashSet<&str> = operations.map(|one| one.method.as_str()).collect();
+        methods.extend([Method::HEAD.as_str(), Method::OPTIONS.as_str()]);
+        let listed: Vec<&str> = METHODS_ANYWHERE.split(", ").collect();
+        assert_eq!(listed.len(), methods.len());
+        assert_eq!(HashSet::from_iter(listed), methods);
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /signers` and its kin: whose signatures count here, told to people and to programs, and as
 //! lists ready to be used elsewhere. Must not know how certificates are read or verified.
 
-use axum::extract::State;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use shacache_store::directory::Signers;
 use super::call::Call;
 
 /// `/signers`: every listed signer as JSON.
-pub(crate) async fn json(State(call): State<Call>) -> Response {
+pub(crate) async fn json(call: Call, _: Request) -> Response {
     let signers = call.app().store().directory().signers();
     let all = signers.trust().certificates().iter();
     let all: Vec<Value> = all.map(|certificate| describe(&signers, certificate)).collect();
@@ -21,7 +21,7 @@ pub(crate) async fn json(State(call): State<Call>) -> Response {
 }
 
 /// `/signers.pem`: the certificates of all that are not revoked, each below its name.
-pub(crate) async fn pem(State(call): State<Call>) -> Response {
+pub(crate) async fn pem(call: Call, _: Request) -> Response {
     let signers = call.app().store().directory().signers();
     let mut text = String::new();
     for certificate in in_force(&signers) {
@@ -33,7 +33,7 @@ pub(crate) async fn pem(State(call): State<Call>) -> Response {
 }
 
 /// `/signers.cfg`: the same as an option of the `[networkcache]` section of slapos.cfg.
-pub(crate) async fn slapos(State(call): State<Call>) -> Response {
+pub(crate) async fn slapos(call: Call, _: Request) -> Response {
     let signers = call.app().store().directory().signers();
     let mut text = "signature-certificate-list =\n".to_owned();
     for certificate in in_force(&signers) {

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::Peer;
 use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::pace::{Missed, Pace};
@@ -83,6 +84,12 @@ impl RequestBody {
         let pace = Pace::new(&exchange.shared().limits.body);
         let state = if incoming.is_end_stream() { State::Complete } else { State::Open };
         Self { incoming, exchange, pace, alarm: Alarm::default(), state }
+    }
+
+    /// Who sends it.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        self.exchange.peer()
     }
 
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {

@@ -48,9 +48,9 @@ pub(super) async fn run<IO, S, B>(
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let limits = &shared.limits;
-    let exchange = Arc::new(Exchange::new(Arc::clone(&shared)));
+    let exchange = Arc::new(Exchange::new(Arc::clone(&shared), peer));
     let stream = RequestStream::new(io, Arc::clone(&exchange), limits.request_line_bytes);
-    let service = ConnectionService::new(service, peer.clone(), Arc::clone(&exchange));
+    let service = ConnectionService::new(service, Arc::clone(&exchange));
     let mut http = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(limits.buffer_bytes.max(SMALLEST_BUFFER_BYTES))
@@ -114,7 +114,7 @@ pub(super) async fn run<IO, S, B>(
         stream.head_refused().then_some(refusal)
     };
     let answer = refusal.map(|refusal| {
-        refusal.log(stream.line(), &peer);
+        refusal.log(stream.line(), exchange.peer());
         refusal.answer(stream.line())
     });
     let closing = close(stream.into_io(), answer, linger, limits);

@@ -9,6 +9,7 @@ use std::task::{Context, Waker};
 
 use tokio::time::Instant;
 
+use super::Peer;
 use super::connection::Shared;
 use super::pace::Pace;
 
@@ -16,6 +17,7 @@ use super::pace::Pace;
 #[derive(Debug)]
 pub(super) struct Exchange {
     shared: Arc<Shared>,
+    peer: Peer,
     state: Mutex<State>,
 }
 
@@ -68,7 +70,7 @@ pub(super) enum Overdue {
 }
 
 impl Exchange {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
         let state = State {
             stage: Stage::FirstLine { since: Instant::now(), began: None },
             next_began: false,
@@ -80,11 +82,15 @@ impl Exchange {
             body_overdue: false,
             writing: Pace::new(&shared.limits.response),
         };
-        Self { shared, state: Mutex::new(state) }
+        Self { shared, peer, state: Mutex::new(state) }
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// The first bytes of a request have come.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Address, ClientCertificate};
 
-/// The facts of a request's connection, found among the request's extensions. Cheap to clone.
+/// The facts of a request's connection, which every request's body knows. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: Option<SocketAddr>,

@@ -1,31 +1,31 @@
-//! Between hyper and the service: each request gets its [`Peer`] and a [`RequestBody`], each
-//! answer a body that reports its end, and a `Connection: close` where the connection cannot go on.
+//! Between hyper and the service: each request gets a [`RequestBody`], each answer a body that reports its end, and a `Connection: close` where the connection cannot go on.
 
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tower::{Service, ServiceExt};
+use pin_project_lite::pin_project;
+use tower::Service;
+use tower::util::{Oneshot, ServiceExt};
 
+use super::RequestBody;
 use super::exchange::{Exchange, Framing};
-use super::{Peer, RequestBody};
 
 #[derive(Debug)]
 pub(super) struct ConnectionService<S> {
     service: S,
-    peer: Peer,
     exchange: Arc<Exchange>,
 }
 
 impl<S> ConnectionService<S> {
-    pub(super) fn new(service: S, peer: Peer, exchange: Arc<Exchange>) -> Self {
-        Self { service, peer, exchange }
+    pub(super) fn new(service: S, exchange: Arc<Exchange>) -> Self {
+        Self { service, exchange }
     }
 }
 
@@ -38,7 +38,7 @@ where
 {
     type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+    type Future = Answering<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let exchange = Arc::clone(&self.exchange);
@@ -46,16 +46,35 @@ where
             Some(bytes) => Framing::Length(bytes),
             None => Framing::Chunked,
         });
-        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&exchange)));
-        request.extensions_mut().insert(self.peer.clone());
-        let answer = self.service.clone().oneshot(request);
-        Box::pin(async move {
-            let mut response = answer.await?;
-            if exchange.is_closing() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok(response.map(|body| ResponseBody { body, exchange }))
-        })
+        let request = request.map(|body| RequestBody::new(body, Arc::clone(&exchange)));
+        Answering { answer: self.service.clone().oneshot(request), exchange: Some(exchange) }
+    }
+}
+
+pin_project! {
+    /// The service at work. In place, since hyper has room for one for each connection.
+    pub(super) struct Answering<S: Service<Request<RequestBody>>> {
+        #[pin]
+        answer: Oneshot<S, Request<RequestBody>>,
+        // Until it is with the answer.
+        exchange: Option<Arc<Exchange>>,
+    }
+}
+
+impl<S, B> Future for Answering<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+{
+    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.answer.poll(cx))?;
+        let exchange = this.exchange.take().expect("a future is not polled once it is ready");
+        if exchange.is_closing() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body, exchange })))
     }
 }
 

@@ -20,19 +20,21 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use shacache_server::listen::{
-    Address, BodyError, Counters, Drain, Limits, Listener, MinimumFlow, Peer, Tls, serve,
+    Address, BodyError, Counters, Drain, Limits, Listener, MinimumFlow, Peer, RequestBody, Tls,
+    serve,
 };
 use tokio::sync::{oneshot, watch};
+use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long anything that must happen may take.
@@ -88,7 +90,13 @@ impl Server {
                 let stopped = async {
                     let _ = stopped.await;
                 };
-                let serving = serve(vec![listener], router(held), limits, counted, stopped);
+                let service =
+                    router(held).map_request(|mut request: http::Request<RequestBody>| {
+                        let peer = request.body().peer().clone();
+                        request.extensions_mut().insert(peer);
+                        request
+                    });
+                let serving = serve(vec![listener], service, limits, counted, stopped);
                 tokio::spawn(serving).await.expect("no panic")
             })
         });
@@ -255,14 +263,12 @@ async fn whole(Path(bytes): Path<usize>) -> Response {
     vec![b'x'; bytes].into_response()
 }
 
-async fn peer(request: Request) -> String {
-    let peer = request.extensions().get::<Peer>().expect("every request has one");
+async fn peer(Extension(peer): Extension<Peer>) -> String {
     format!("{:?} {} {}", peer.address(), peer.is_unix(), peer.listener())
 }
 
 /// Answers with the fingerprint of the client's key, if it has proven to hold one.
-async fn certificate(request: Request) -> String {
-    let peer = request.extensions().get::<Peer>().expect("every request has one");
+async fn certificate(Extension(peer): Extension<Peer>) -> String {
     peer.certificate().map_or_else(|| "none".to_owned(), |it| it.fingerprint().to_string())
 }
 

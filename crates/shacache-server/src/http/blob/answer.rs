@@ -12,8 +12,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, StatusCode};
 use shacache_core::digest::{AnyDigest, Digest};
 use shacache_core::wire::{
-    self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, REPR_DIGEST, TEXT_MEDIA_TYPE,
-    UNCLAIMED_SECONDS,
+    self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, TEXT_MEDIA_TYPE, UNCLAIMED_SECONDS,
 };
 use shacache_store::blob::{Blob, Stored};
 
@@ -56,21 +55,28 @@ impl BlobAnswer {
         self.named(StatusCode::NOT_MODIFIED, Body::empty())
     }
 
-    /// 206 with the bytes of `part`, or 200 with all of them. The body of a HEAD is empty.
+    /// What a GET would be told, without the bytes.
+    pub(super) fn head(self) -> Response {
+        let size = self.size;
+        let mut response = self.bytes(None, Body::empty());
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+        response
+    }
+
+    /// 206 with the bytes of `part`, or 200 with all of them; the body knows how many they are.
     pub(super) fn bytes(self, part: Option<Range<u64>>, body: Body) -> Response {
         let (digest, size) = (self.digest, self.size);
-        let (mut response, length) = match part {
-            None => (self.named(StatusCode::OK, body), size),
+        let mut response = match part {
+            None => self.named(StatusCode::OK, body),
             Some(Range { start, end }) => {
                 let mut response = self.named(StatusCode::PARTIAL_CONTENT, body);
                 let range = format!("bytes {start}-{}/{size}", end - 1);
                 response.headers_mut().insert(CONTENT_RANGE, ascii(range));
-                (response, end - start)
+                response
             }
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(BLOB_MEDIA_TYPE));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         // The Python client compares this with "bytes" and resumes only if it is that.
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static(wire::ACCEPT_RANGES));
         // RFC 9530: of the whole blob, in a 206 too.
@@ -110,6 +116,8 @@ pub(super) fn stored(mount: &MountPath, stored: &Stored) -> Response {
     headers.insert(LOCATION, ascii(wire::blob_path(mount.as_str(), stored.digest())));
     response
 }
+
+const REPR_DIGEST: HeaderName = HeaderName::from_static(wire::REPR_DIGEST);
 
 /// What an answer has in the end, those that every answer gets included.
 const HEADERS: usize = 16;

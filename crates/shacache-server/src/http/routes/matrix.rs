@@ -266,14 +266,13 @@ async fn status(answers: &Answers, asking: &Asking, method: &Method, target: &st
     for (name, value) in &asking.headers {
         request = request.header(*name, value);
     }
-    let mut request = request.body(body).unwrap();
+    let request = request.body(body).unwrap();
     let listener = Arc::new("192.0.2.1:80".parse().unwrap());
     let mut peer = Peer::new(asking.address.map(|address| address.parse().unwrap()), listener);
     if let Some(certificate) = &asking.certificate {
         peer = peer.with_certificate(certificate.clone());
     }
-    request.extensions_mut().insert(peer);
-    answers.clone().answer(request).await.status().as_u16()
+    answers.clone().answer(request, Some(peer)).await.status().as_u16()
 }
 
 /// The columns by their numbers.
