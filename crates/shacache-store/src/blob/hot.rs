@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::{OptionsBuilder, Weighter};
 use shacache_core::digest::Digest;
 
 use super::chunk::PIECE_BYTES;
@@ -19,8 +20,8 @@ use super::sums::CHUNK_BYTES;
 /// larger one each chunk is kept for itself, and its file is opened for every client.
 #[derive(Debug)]
 pub(super) struct HotBytes {
-    blobs: Cache<Digest, HotBlob, BlobWeight>,
-    chunks: Cache<(Digest, u64), Arc<[Bytes]>, ChunkWeight>,
+    blobs: Cache<Digest, HotBlob, BlobWeight, RandomState>,
+    chunks: Cache<(Digest, u64), Arc<[Bytes]>, ChunkWeight, RandomState>,
     asked_for: AskedFor,
     /// Blobs taken out of the archive, by the first byte of their digests.
     removals: Box<[AtomicU64]>,
@@ -143,14 +144,14 @@ fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
     bytes: u64,
     usual_bytes: u64,
     weight: W,
-) -> Cache<K, V, W> {
+) -> Cache<K, V, W, RandomState> {
     let options = OptionsBuilder::new()
         .shards(SHARDS)
         .estimated_items_capacity((bytes / usual_bytes) as usize)
         .weight_capacity(bytes)
         .build()
         .expect("both capacities are set");
-    Cache::with_options(options, weight, DefaultHashBuilder::default(), DefaultLifecycle::default())
+    Cache::with_options(options, weight, RandomState::default(), DefaultLifecycle::default())
 }
 
 /// Blobs may be taken out of the archive by hand; that shows after so long, as it does for entries.
