@@ -136,7 +136,8 @@ impl BlobStore {
             (bytes.len() as u64, Source::AtHand(bytes))
         } else {
             let look = self.0.hot.look(digest);
-            let Some(blob) = self.look_up(digest).await? else { return Ok(None) };
+            // Boxed, so that answers at hand do not carry the room for it along; so below.
+            let Some(blob) = Box::pin(self.look_up(digest)).await? else { return Ok(None) };
             (blob.size(), Source::Archive(blob.for_client(look)))
         };
         self.0.usage.note(digest);
@@ -321,7 +322,7 @@ impl Blob {
     pub async fn read(self, range: Range<u64>) -> Result<BlobReader, StoreError> {
         match self.source {
             Source::AtHand(bytes) => Ok(BlobReader::at_hand(&bytes, range)),
-            Source::Archive(blob) => Ok(BlobReader::archive(blob.read(range).await?)),
+            Source::Archive(blob) => Ok(BlobReader::archive(Box::pin(blob.read(range)).await?)),
         }
     }
 }

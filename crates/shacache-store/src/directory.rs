@@ -142,9 +142,14 @@ impl Directory {
     /// # Errors
     /// When the archive cannot be read.
     pub async fn get(&self, key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {
-        if let Some(listing) = self.0.ready(key) {
-            return Ok(Some(listing));
+        match self.0.ready(key) {
+            Some(listing) => Ok(Some(listing)),
+            // Boxed, so that answers at hand do not carry the room for it along.
+            None => Box::pin(self.read(key)).await,
         }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {
         let shard = self.0.shard(key);
         let _reading = shard.reading.lock().await;
         if let Some(listing) = self.0.ready(key) {

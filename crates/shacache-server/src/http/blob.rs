@@ -58,7 +58,7 @@ async fn find(call: &Call, name: &AnyDigest) -> Result<Option<Blob>, Failure> {
     let blobs = call.app().store().blobs();
     let digest = match name {
         AnyDigest::Sha512(digest) => *digest,
-        AnyDigest::Alias(alias) => match blobs.resolve(alias).await? {
+        AnyDigest::Alias(alias) => match Box::pin(blobs.resolve(alias)).await? {
             Resolved::One(digest) => digest,
             Resolved::Missing => return Ok(None),
             Resolved::Ambiguous => return Err(Failure::Ambiguous),

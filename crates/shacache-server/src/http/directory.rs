@@ -23,7 +23,7 @@ pub(crate) async fn get(call: Call, request: Request) -> Result<Response, Failur
     let directory = call.app().store().directory();
     let listing = match narrowing::wanted(request.uri().query())? {
         None => directory.get(&key).await?,
-        Some(wanted) => directory.get_narrowed(&key, wanted).await?,
+        Some(wanted) => Box::pin(directory.get_narrowed(&key, wanted)).await?,
     };
     let listing = listing.ok_or(Failure::NoEntry)?;
     let condition = Condition::evaluate(request.headers(), listing.tag())?;

@@ -127,7 +127,7 @@ impl ArchiveReader {
         }
         let piece = match self.checked.as_ref().and_then(Kept::next) {
             Some(piece) => piece,
-            None => self.next_of_chunk().await?,
+            None => Box::pin(self.next_of_chunk()).await?,
         };
         self.range.start += piece.len() as u64;
         Ok(Some(piece))
