@@ -25,14 +25,17 @@ mod connections;
 
 /// The counters of one server. Cloning shares them.
 #[derive(Debug, Clone)]
-pub(crate) struct Metrics {
-    registry: Arc<Registry>,
+pub(crate) struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     sent_bytes: Family<RouteLabels, Counter>,
     received_bytes: Family<RouteLabels, Counter>,
     /// By method and route.
-    at_hand: Arc<[[OnceLock<AtHand>; ROUTES]; METHODS.len()]>,
+    at_hand: [[OnceLock<AtHand>; ROUTES]; METHODS.len()],
     panics: Counter,
     cut_short: Counter,
 }
@@ -40,18 +43,18 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Everything at zero. What the listener and the store count themselves is shown beside.
     pub(crate) fn new(connections: Arc<Counters>, store: Store) -> Self {
-        let mut metrics = Self {
-            registry: Arc::default(),
+        let mut counted = Inner {
+            registry: Registry::default(),
             requests: Family::default(),
             seconds: Family::new_with_constructor(durations),
             sent_bytes: Family::default(),
             received_bytes: Family::default(),
-            at_hand: Arc::default(),
+            at_hand: Default::default(),
             panics: Counter::default(),
             cut_short: Counter::default(),
         };
-        metrics.registry = Arc::new(metrics.register(connections, store));
-        metrics
+        counted.registry = counted.register(connections, store);
+        Self(Arc::new(counted))
     }
 
     /// A request is over: its answer sent in full, or given up by either side; `code` is 499 when
@@ -66,13 +69,13 @@ impl Metrics {
     ) {
         let method = MethodLabel::from(method);
         let labels = RouteLabels { method, route };
-        let at_hand = self.at_hand[method.0][route as usize].get_or_init(|| AtHand {
+        let at_hand = self.0.at_hand[method.0][route as usize].get_or_init(|| AtHand {
             successes: OnceLock::new(),
-            seconds: self.seconds.get_or_create_owned(&labels),
-            sent_bytes: self.sent_bytes.get_or_create_owned(&labels),
+            seconds: self.0.seconds.get_or_create_owned(&labels),
+            sent_bytes: self.0.sent_bytes.get_or_create_owned(&labels),
         });
         let labels = RequestLabels { method, route, code };
-        let requests = || self.requests.get_or_create_owned(&labels);
+        let requests = || self.0.requests.get_or_create_owned(&labels);
         match code {
             200 => at_hand.successes.get_or_init(requests).inc(),
             _ => requests().inc(),
@@ -84,30 +87,32 @@ impl Metrics {
     /// Bytes of a write were stored.
     pub(crate) fn received(&self, method: &Method, route: Route, bytes: u64) {
         let labels = RouteLabels { method: MethodLabel::from(method), route };
-        self.received_bytes.get_or_create(&labels).inc_by(bytes);
+        self.0.received_bytes.get_or_create(&labels).inc_by(bytes);
     }
 
     /// A handler panicked.
     pub(crate) fn panicked(&self) {
-        self.panics.inc();
+        self.0.panics.inc();
     }
 
     /// An answer ended short of its Content-Length because of this server.
     pub(crate) fn answer_cut_short(&self) {
-        self.cut_short.inc();
+        self.0.cut_short.inc();
     }
 
     /// All of it as text.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes all that is written to it");
+        encode(&mut text, &self.0.registry).expect("a String takes all that is written to it");
         text
     }
 
     /// The media type of [`Metrics::to_text`].
     pub(crate) const MEDIA_TYPE: &str =
         "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
 
+impl Inner {
     fn register(&self, connections: Arc<Counters>, store: Store) -> Registry {
         let mut registry = Registry::with_prefix("shacache");
         registry.register(
