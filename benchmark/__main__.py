@@ -8,6 +8,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -22,6 +23,8 @@ from benchmark.results import Results
 
 def main():
     arguments = parse()
+    # As an interrupt does: what was started has to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.instructions or arguments.keep_instructions:
         sys.exit(count_instructions(arguments))
