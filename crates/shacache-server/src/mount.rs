@@ -198,8 +198,9 @@ pub enum HostNameError {
     MoreThanAHost,
 }
 
-/// First segments of the server's own paths.
-const OPERATIONS: [&str; 9] = [
+/// First segments of the server's own paths. A service below one would hide them.
+const OPERATIONS: [&str; 10] = [
+    "admin",
     "healthz",
     "health",
     "readyz",

@@ -8,11 +8,11 @@
 //! until the new route is in it. Must not know how a right is decided upon, nor how a path is found.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 
 use super::call::Call;
@@ -137,9 +137,9 @@ pub(crate) struct Operation {
 
 /// A handler as the table has it.
 #[derive(Clone)]
-pub(crate) struct Handling(Arc<dyn Fn(Call, Request) -> Answering + Send + Sync>);
-
-type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub(crate) struct Handling(
+    Arc<dyn Fn(Call, Request) -> BoxFuture<'static, Response> + Send + Sync>,
+);
 
 /// An async function that answers a request.
 pub(super) trait Handler: Send + Sync + 'static {
@@ -161,7 +161,7 @@ where
 
 impl Handling {
     /// Answers a request that was granted what its route asks for.
-    pub(crate) fn answer(&self, call: Call, request: Request) -> Answering {
+    pub(crate) fn answer(&self, call: Call, request: Request) -> BoxFuture<'static, Response> {
         (self.0)(call, request)
     }
 }
@@ -249,6 +249,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::mount::{MountPath, MountPathError};
 
     #[test]
     fn no_two_operations_share_a_name() {
@@ -257,6 +258,16 @@ mod tests {
         let mut seen = HashSet::new();
         let repeated: Vec<&str> = names.filter(|name| !seen.insert(*name)).collect();
         assert!(repeated.is_empty(), "{repeated:?}");
+    }
+
+    #[test]
+    fn no_service_can_be_where_the_server_itself_answers() {
+        for path in table().iter().filter(|it| it.place == Place::Server).flat_map(|it| it.paths) {
+            assert!(
+                matches!(path.parse::<MountPath>(), Err(MountPathError::Reserved(_))),
+                "{path}"
+            );
+        }
     }
 
     #[test]
