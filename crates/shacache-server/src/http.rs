@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn head_has_the_length_of_what_get_would_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = answers_on(&folder);
+        let request = http::Request::head("/nowhere").header("Host", "a").body(Body::empty());
+        let (parts, body) = answers.answer(request.unwrap(), None).await.into_parts();
+        let said = Failure::NoRoute.to_string() + "\n";
+        assert_eq!(parts.headers[CONTENT_LENGTH], said.len().to_string());
+        assert!(body.collect().await.unwrap().to_bytes().is_empty());
+    }
+
+    #[tokio::test]
     async fn a_panic_is_a_500_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let answers = answers_on(&folder);

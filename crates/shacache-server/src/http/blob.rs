@@ -31,10 +31,11 @@ pub(crate) async fn get(call: Call, request: Request) -> Result<Response, Failur
     if Condition::evaluate(headers, answer.tag())? == Condition::NotModified {
         return Ok(answer.not_modified());
     }
+    // A range means something for GET only (RFC 9110 §14.2).
     if request.method() == Method::HEAD {
         return Ok(answer.head());
     }
-    let part = range::requested(request.method(), headers, answer.tag(), size)
+    let part = range::requested(headers, answer.tag(), size)
         .map_err(|source| Failure::Range { source, size })?;
     let wanted = part.clone().unwrap_or(0..size);
     let body = BlobBody::read(call.app().metrics(), blob, wanted).await?;

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
+use http::HeaderMap;
 use http::header::RANGE;
-use http::{HeaderMap, Method};
 
 use super::condition::range_applies;
 
@@ -17,13 +17,11 @@ use super::condition::range_applies;
 /// # Errors
 /// When the range is malformed or lies outside: 416.
 pub(crate) fn requested(
-    method: &Method,
     headers: &HeaderMap,
     tag: &str,
     size: u64,
 ) -> Result<Option<Range<u64>>, RangeError> {
-    // A range means something for GET only (§14.2).
-    if *method != Method::GET || !range_applies(headers, tag) {
+    if !range_applies(headers, tag) {
         return Ok(None);
     }
     let mut values = headers.get_all(RANGE).iter();
@@ -134,7 +132,7 @@ mod tests {
 
     fn select(range: &str, size: u64) -> Result<Option<Range<u64>>, RangeError> {
         let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(range).unwrap())]);
-        requested(&Method::GET, &headers, "a", size)
+        requested(&headers, "a", size)
     }
 
     #[test]
@@ -199,17 +197,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
-        let selected = requested(&Method::GET, &headers, "a", 10);
+        let selected = requested(&headers, "a", 10);
         assert_eq!(selected, Err(RangeError::Malformed));
     }
 
     #[test]
-    fn head_and_a_foreign_if_range_get_the_whole() {
+    fn a_foreign_if_range_gets_the_whole() {
         let mut headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=2-"))]);
-        assert_eq!(requested(&Method::HEAD, &headers, "a", 10), Ok(None));
         headers.insert(IF_RANGE, HeaderValue::from_static("\"a\""));
-        assert_eq!(requested(&Method::GET, &headers, "a", 10), Ok(Some(2..10)));
-        assert_eq!(requested(&Method::GET, &headers, "b", 10), Ok(None));
+        assert_eq!(requested(&headers, "a", 10), Ok(Some(2..10)));
+        assert_eq!(requested(&headers, "b", 10), Ok(None));
     }
 
     proptest! {
@@ -235,7 +232,7 @@ mod tests {
         fn any_header_gets_a_decision(bytes in any::<Vec<u8>>(), size in any::<u64>()) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let headers = HeaderMap::from_iter([(RANGE, value)]);
-                let _decided = requested(&Method::GET, &headers, "a", size);
+                let _decided = requested(&headers, "a", size);
             }
         }
     }
@@ -268,7 +265,7 @@ mod tests {
     fn select_bytes(value: &[u8], size: u64) -> Option<Range<u64>> {
         let value = HeaderValue::from_bytes(value).ok()?;
         let headers = HeaderMap::from_iter([(RANGE, value)]);
-        requested(&Method::GET, &headers, "a", size).ok()?
+        requested(&headers, "a", size).ok()?
     }
 
     fn select_one_too_many(value: &[u8], size: u64) -> Option<Range<u64>> {
