@@ -173,7 +173,7 @@ pub(crate) enum Route {
     Operations,
     /// What operators ask for.
     Administration,
-    /// No path of ours.
+    /// No path of ours. It stays the last one: [`ROUTES`] is counted by it.
     None,
 }
 

@@ -47,8 +47,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Asks for `right` on behalf of `peer` and its `request`, before anything of its body is read, and takes the
-    /// tokens out of its target.
+    /// Asks for `right` on behalf of `peer` and its `request`, before anything of its body is read,
+    /// and takes the tokens out of its target.
     ///
     /// # Errors
     /// When whoever sent it does not have the right.

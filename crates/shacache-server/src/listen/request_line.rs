@@ -38,7 +38,7 @@ pub fn escape_target(line: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(escaped)
 }
 
-/// Whether [`escape`] knows it.
+/// Whether [`escape`] has a code for it, told by comparisons alone.
 fn is_escaped(byte: u8) -> bool {
     (byte == b'"') | (byte == b'#') | (byte == b'<') | (byte == b'>') | (byte == b'`')
 }

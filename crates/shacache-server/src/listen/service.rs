@@ -1,4 +1,5 @@
-//! Between hyper and the service: each request gets a [`RequestBody`], each answer a body that reports its end, and a `Connection: close` where the connection cannot go on.
+//! Between hyper and the service: each request gets a [`RequestBody`], each answer a body that
+//! reports its end, and a `Connection: close` where the connection cannot go on.
 
 use std::error::Error;
 use std::pin::Pin;

@@ -16,7 +16,8 @@ use shacache_core::digest::Digest;
 use super::chunk::PIECE_BYTES;
 use super::sums::CHUNK_BYTES;
 
-/// What is at hand. Whole blobs of one piece are answered without asking the archive again; of a
+/// What is at hand, under names that nobody can choose: with others, the hash would have to be one
+/// made for that. Whole blobs of one piece are answered without asking the archive again; of a
 /// larger one each chunk is kept for itself, and its file is opened for every client.
 #[derive(Debug)]
 pub(super) struct HotBytes {

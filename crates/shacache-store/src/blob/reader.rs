@@ -127,6 +127,7 @@ impl ArchiveReader {
         }
         let piece = match self.checked.as_ref().and_then(Kept::next) {
             Some(piece) => piece,
+            // Boxed, so that nobody carries the room for it along from piece to piece.
             None => Box::pin(self.next_of_chunk()).await?,
         };
         self.range.start += piece.len() as u64;

@@ -41,6 +41,13 @@ fn encodes_exactly_the_bytes_hyper_would_not_pass_on() {
 }
 
 #[test]
+fn what_has_a_code_is_found() {
+    for byte in u8::MIN..=u8::MAX {
+        assert_eq!(is_escaped(byte), escape(byte).is_some(), "{byte:#x}");
+    }
+}
+
+#[test]
 fn leaves_a_clean_line_where_it_is() {
     for line in ["GET /a%3Cb?c=d HTTP/1.1\r\n", "PUT /[a]{b}|\\^~' HTTP/1.0\n", "GET / HTTP/1.1"] {
         assert!(matches!(escape_target(line.as_bytes()), Cow::Borrowed(_)), "{line}");
