@@ -19,6 +19,7 @@ use self::state::State;
 pub use self::subset::{Subset, SubsetError};
 use self::tree::Tree;
 use crate::blob::BlobStore;
+use crate::blocking::on_this_thread;
 use crate::error::{Chain, Fault, StoreError};
 use crate::index::Index;
 use crate::layout::Layout;
@@ -190,7 +191,7 @@ impl Verifier {
             .spawn(move || {
                 crate::blob::aliases::lower_priority();
                 // Whoever asked may have gone; what was found is in the log too.
-                let _ = reply.send(runtime.block_on(work));
+                let _ = reply.send(on_this_thread(&runtime, work));
                 drop(checking);
             })
             .map_err(Fault::at("spawn", self.layout.data()))?;

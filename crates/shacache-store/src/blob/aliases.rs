@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::BlobStore;
+use crate::blocking::on_this_thread;
 use crate::error::{Chain, StoreError};
 use crate::index::{Change, Index};
 
@@ -64,7 +65,7 @@ pub(crate) fn compute(
     mut stop: watch::Receiver<bool>,
 ) {
     lower_priority();
-    runtime.block_on(async {
+    on_this_thread(runtime, async {
         let work = async {
             catch_up(blobs, index).await;
             while let Some(announcement) = announced.recv().await {

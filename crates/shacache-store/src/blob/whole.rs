@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use super::archived::ArchivedBlob;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use super::{BlobStore, Checked, Shared};
-use crate::blocking::blocking;
+use crate::blocking::{blocking, on_this_thread};
 use crate::defence::Defence;
 use crate::error::{Chain, Fault, StoreError};
 
@@ -144,7 +144,7 @@ impl BlobStore {
         let (blobs, asked, runtime) = (self.clone(), *digest, Handle::current());
         let checked = blocking(move || {
             let go_on = |_| blobs.check_running().is_ok();
-            runtime.block_on(blobs.check(&asked, true, go_on))
+            on_this_thread(&runtime, blobs.check(&asked, true, go_on))
         });
         match checked.await? {
             Checked::Whole { .. } => {

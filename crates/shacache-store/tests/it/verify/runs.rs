@@ -120,3 +120,34 @@ async fn a_rate_is_kept() {
     assert!(begun.elapsed() >= Duration::from_millis(390));
     subject.close().await;
 }
+
+/// What a thread starts has the priority that it has itself, and keeps it.
+#[test]
+fn a_check_leaves_no_thread_of_its_low_priority_to_requests() {
+    let runtime = || tokio::runtime::Runtime::new().expect("started");
+    let earlier = runtime();
+    let mut subject = earlier.block_on(filled());
+    earlier.block_on(subject.close());
+    drop(earlier);
+    // Nobody but the check needs a thread that may block in this one.
+    let runtime = runtime();
+    runtime.block_on(async {
+        subject.open();
+        verify(&subject, &WHOLE).await;
+    });
+    let usual = nice(&fs::read_to_string("/proc/self/stat").expect("read"));
+    let tasks = fs::read_dir("/proc/self/task").expect("listed");
+    let low: Vec<String> = tasks
+        .filter_map(|task| fs::read_to_string(task.expect("listed").path().join("stat")).ok())
+        .filter(|stat| nice(stat) > usual)
+        .collect();
+    let is_own = |stat: &String| ["(verify)", "(aliases)"].iter().any(|it| stat.contains(it));
+    assert!(low.iter().all(is_own), "{low:?}");
+    runtime.block_on(subject.close());
+}
+
+/// Of a thread, from its status in one line.
+fn nice(stat: &str) -> i32 {
+    let after_name = stat.rsplit(')').next().expect("the rest of the line");
+    after_name.split_whitespace().nth(16).expect("a number").parse().expect("a number")
+}
