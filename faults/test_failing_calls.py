@@ -33,7 +33,7 @@ ERRORS = {
     "mkdirat": ["EIO", "ENOSPC"],
     "statx": ["EIO"],
     "fstatfs": ["EIO"],
-    "getdents64": ["EIO"],
+    "getdents64": ["EIO", "EINTR"],
     "preadv2": ["EIO", "EINTR"],
     "pread64": ["EIO", "EINTR"],
 }

@@ -3,12 +3,13 @@
 //! than a file is there, a pipe perhaps. Must not know what names and contents mean.
 
 use std::fs::{self, DirEntry, File, Metadata};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, RawDir};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Advice, CWD, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::error::Fault;
@@ -36,7 +37,11 @@ pub(crate) fn names(folder: &File, path: &Path) -> Result<Vec<String>, Fault> {
     let mut buffer = [MaybeUninit::uninit(); NAMES_BUFFER_BYTES];
     let mut entries = RawDir::new(folder, &mut buffer);
     while let Some(entry) = entries.next() {
-        let entry = entry.map_err(Fault::at("list", path))?;
+        let entry = match entry {
+            // A signal came; nothing was skipped.
+            Err(Errno::INTR) => continue,
+            entry => entry.map_err(Fault::at("list", path))?,
+        };
         match entry.file_name().to_str() {
             Ok("." | "..") | Err(_) => {}
             Ok(name) => names.push(name.to_owned()),
@@ -82,25 +87,62 @@ pub(crate) fn file(path: &Path) -> Result<Option<File>, Fault> {
 
 /// Reads a file, at most so many bytes of it. Blocking, but never for long.
 pub(crate) fn content(path: &Path, limit_bytes: u64) -> Result<Content, Fault> {
-    content_in(CWD, path, path, limit_bytes)
+    content_of(open(CWD, path, path)?, path, limit_bytes)
 }
 
-/// As [`content`], of a name in an open folder; `path` is for the error.
-pub(crate) fn content_in(
-    folder: impl AsFd,
-    name: &Path,
+/// As [`content`], of some names in an open folder; `path` is for errors. All of them are open at
+/// once, and the disk is asked for all before the first is waited for.
+pub(crate) fn contents_in(
+    folder: &File,
+    names: &[String],
     path: &Path,
     limit_bytes: u64,
-) -> Result<Content, Fault> {
-    let (file, size) = match open(folder, name, path)? {
+) -> Result<Vec<Content>, Fault> {
+    let mut opened = Vec::with_capacity(names.len());
+    for name in names {
+        opened.push(open(folder, Path::new(name), &path.join(name))?);
+    }
+    for file in &opened {
+        if let (Opened::File { file, .. }, 2..) = (file, names.len()) {
+            // Who does not take the advice reads one after the other.
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::WillNeed);
+        }
+    }
+    let contents = opened.into_iter().zip(names);
+    contents.map(|(opened, name)| content_of(opened, &path.join(name), limit_bytes)).collect()
+}
+
+fn content_of(opened: Opened, path: &Path, limit_bytes: u64) -> Result<Content, Fault> {
+    let (file, size) = match opened {
         Opened::Missing => return Ok(Content::Missing),
         Opened::NotAFile => return Ok(Content::NotAFile),
         Opened::File { file, size } => (file, size),
     };
-    // One more, so that the end is found without growing.
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit_bytes)).unwrap_or(0) + 1);
-    file.take(limit_bytes).read_to_end(&mut bytes).map_err(Fault::at("read", path))?;
-    Ok(Content::Bytes(bytes))
+    let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    read(&file, size, limit).map(Content::Bytes).map_err(Fault::at("read", path))
+}
+
+/// Reads a file that had `size` bytes a moment ago, at most `limit` of them. One call is the rule: the
+/// end is known when it is where it was said to be.
+fn read(file: &File, size: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+    // One more, so that the end is seen.
+    let mut bytes = Vec::with_capacity(size.min(limit) + 1);
+    loop {
+        let room = bytes.capacity() - bytes.len();
+        let more =
+            rustix::io::retry_on_intr(|| rustix::io::read(file, spare_capacity(&mut bytes)))?;
+        if bytes.len() >= limit {
+            bytes.truncate(limit);
+            return Ok(bytes);
+        }
+        if more == 0 || (more < room && bytes.len() == size) {
+            return Ok(bytes);
+        }
+        if more == room {
+            bytes.reserve(READ_BYTES);
+        }
+    }
 }
 
 /// What is under a name, opened as far as it is a file.
@@ -137,6 +179,8 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// A hundred names of entries.
 const NAMES_BUFFER_BYTES: usize = 16 * 1024;
+/// For a file that has more than it had.
+const READ_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {

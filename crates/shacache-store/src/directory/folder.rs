@@ -103,7 +103,6 @@ impl KeyFolder {
                 *until = tombstone.time.max(*until);
             }
         }
-        let mut earliest: HashMap<EntryId, Timestamp> = HashMap::new();
         for name in list(entries, &self.entries)? {
             let Some(record) = RecordName::parse(&name) else {
                 continue;
@@ -111,11 +110,11 @@ impl KeyFolder {
             names.newest = names.newest.max(Some(record.time));
             let is_hidden = hidden_until.get(&record.id).is_some_and(|until| record.time <= *until);
             if !is_hidden && !durable.is_pending(&self.entries.join(&name)) {
-                let time = earliest.entry(record.id).or_insert(record.time);
-                *time = record.time.min(*time);
+                names.visible.push(record);
             }
         }
-        names.visible = earliest.into_iter().map(|(id, time)| RecordName { time, id }).collect();
+        names.visible.sort_unstable_by_key(|record| (record.id, record.time));
+        names.visible.dedup_by_key(|record| record.id);
         names.hidden_until = hidden_until;
         if Defence::EntryOrder.is_up() {
             names.visible.sort_unstable();
@@ -129,25 +128,39 @@ impl KeyFolder {
         let Some(folder) = durable.folder(&self.entries)? else {
             return Ok(read);
         };
-        for record in self.names_in(Some(&folder), durable)?.visible {
-            let name = record.file_name();
-            let path = self.entries.join(&name);
-            let content = scan::content_in(&folder, Path::new(&name), &path, ENTRY_LIMIT_BYTES)?;
-            match as_entry(content) {
-                Some(Ok(entry)) if *entry.id() == record.id => read.entries.push((record, entry)),
-                Some(Ok(_)) => {
-                    tracing::warn!(path = %path.display(), "skipped: the name is of another entry");
-                    read.skipped += 1;
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(path = %path.display(), %error, "skipped: not an entry");
-                    read.skipped += 1;
-                }
-                // Taken away since its name was read.
-                None => {}
+        for records in self.names_in(Some(&folder), durable)?.visible.chunks(FILES_AT_ONCE) {
+            let names: Vec<String> = records.iter().map(RecordName::file_name).collect();
+            let contents = scan::contents_in(&folder, &names, &self.entries, ENTRY_LIMIT_BYTES)?;
+            for (record, content) in records.iter().zip(contents) {
+                read.add(*record, as_entry(content), &self.entries);
             }
         }
         Ok(read)
+    }
+}
+
+impl Entries {
+    /// Adds what was found under the name of an entry.
+    fn add(
+        &mut self,
+        record: RecordName,
+        found: Option<Result<SignedEntry, NotAnEntry>>,
+        folder: &Path,
+    ) {
+        let path = || folder.join(record.file_name());
+        match found {
+            Some(Ok(entry)) if *entry.id() == record.id => self.entries.push((record, entry)),
+            Some(Ok(_)) => {
+                tracing::warn!(path = %path().display(), "skipped: the name is of another entry");
+                self.skipped += 1;
+            }
+            Some(Err(error)) => {
+                tracing::warn!(path = %path().display(), %error, "skipped: not an entry");
+                self.skipped += 1;
+            }
+            // Taken away since its name was read.
+            None => {}
+        }
     }
 }
 
@@ -229,6 +242,9 @@ pub(crate) enum NotAnEntry {
     Content(#[from] EntryError),
 }
 
+/// Files of one key that are open at once: descriptors are scarcer than what waiting for the disk
+/// once more costs.
+const FILES_AT_ONCE: usize = 4;
 /// More than any entry has.
 const ENTRY_LIMIT_BYTES: u64 = SignedEntry::MAX_BODY_BYTES as u64 + 1;
 /// More than any key has.
