@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::ErrorCode;
@@ -94,6 +94,8 @@ pub struct Totals {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     failures: AtomicU64,
+    /// Why something that was recorded is not in the index: the first cause that nobody was told of.
+    loss: Mutex<Option<rusqlite::Error>>,
     /// Whether nothing that was recorded got lost since the last reconciliation.
     complete: AtomicBool,
     stale: Notify,
@@ -276,19 +278,25 @@ impl Index {
         self.state.complete.load(Ordering::Acquire)
     }
 
-    /// Says that whatever `work` records makes the index complete, unless it fails meanwhile.
+    /// Says that whatever `work` records makes the index complete, unless it fails meanwhile. Errors
+    /// also when something that was recorded got lost on its way.
     pub(crate) async fn completed_by<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let failures = self.failures();
+        // The work makes up for it.
+        drop(self.state.loss().take());
         let result = work.await?;
         self.flush().await;
         self.state.complete.store(true, Ordering::SeqCst);
         if self.state.failures.load(Ordering::SeqCst) != failures {
             self.state.complete.store(false, Ordering::SeqCst);
         }
-        Ok(result)
+        match self.state.loss().take() {
+            Some(cause) => Err(StoreError::Index(cause)),
+            None => Ok(result),
+        }
     }
 
     /// How often a write or a read failed.
@@ -343,9 +351,15 @@ impl State {
     }
 
     /// Something that was recorded is not in the index, and nobody can tell what.
-    fn lost_changes(&self) {
+    fn lost_changes(&self, cause: rusqlite::Error) {
+        self.loss().get_or_insert(cause);
         self.uses_since.store(Day::today().number(), Ordering::Release);
         self.lacks_things();
+    }
+
+    fn loss(&self) -> MutexGuard<'_, Option<rusqlite::Error>> {
+        // Every change of it is one assignment.
+        self.loss.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lacks_things(&self) {

@@ -406,7 +406,7 @@ impl Store {
                 "the index is in step with the archive"
             ),
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "not all of the archive was read");
+                tracing::error!(error = %Chain(&error), "the index is not in step with the archive");
             }
         }
     }

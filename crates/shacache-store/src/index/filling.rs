@@ -69,6 +69,7 @@ mod tests {
     use shacache_core::entry::SignedEntry;
 
     use super::*;
+    use crate::error::StoreError;
     use crate::index::{Change, Position};
     use crate::layout::{Layout, RecordName};
     use crate::seal::Seal;
@@ -110,6 +111,32 @@ mod tests {
         filling.finish().await;
         assert_eq!(keys(&index).await, expected, "and after it");
         assert!(listed(&index).await.contains(&entry("came back", 2)), "as it came last");
+    }
+
+    /// The file refuses the list, as a full disk would.
+    #[tokio::test]
+    async fn a_list_that_comes_to_nothing_completes_nothing_and_the_cause_is_told() {
+        let (_folder, index) = index();
+        let list = async |entries: &[u64]| {
+            let list = async {
+                let mut filling = index.fill();
+                for number in entries {
+                    filling.add(entry("k", *number)).await;
+                }
+                filling.finish().await;
+                Ok(())
+            };
+            index.completed_by(list).await
+        };
+        let failed = list(&[1, 1]).await.expect_err("one entry twice");
+        assert!(
+            matches!(&failed, StoreError::Index(cause) if cause.sqlite_error_code() ==
+            Some(rusqlite::ErrorCode::ConstraintViolation)),
+            "{failed:?}"
+        );
+        assert!(!index.is_complete());
+        list(&[1, 2]).await.expect("listed");
+        assert!(index.is_complete());
     }
 
     #[tokio::test]

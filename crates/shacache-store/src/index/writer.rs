@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use rusqlite::ffi;
 use tokio::sync::oneshot;
 
 use super::database::{Database, Opened};
@@ -172,7 +173,7 @@ impl Writer {
                     Message::ReadFailed { damaged: None } => self.replace_if_vanished(),
                     Message::ReadFailed { damaged: Some(file) } => {
                         if file == self.readers.file() {
-                            self.replace("a read found damage");
+                            self.replace(failure(ffi::SQLITE_CORRUPT, "a read found damage"));
                         }
                     }
                     Message::Close { seal, reply } => {
@@ -217,14 +218,14 @@ impl Writer {
     /// it lacks is filled in later.
     fn change(&mut self, change: impl FnOnce(&mut Current) -> Result<(), rusqlite::Error>) {
         let Some(current) = &mut self.current else {
-            return self.state.lost_changes();
+            return self.state.lost_changes(failure(ffi::SQLITE_CANTOPEN, "there is no file"));
         };
         match change(current) {
             Ok(()) => {}
-            Err(error) if is_damage(&error) => self.replace(&error.to_string()),
+            Err(error) if is_damage(&error) => self.replace(error),
             Err(error) => {
                 tracing::warn!(%error, "the index was not written");
-                self.state.lost_changes();
+                self.state.lost_changes(error);
             }
         }
     }
@@ -248,13 +249,14 @@ impl Writer {
     /// The folder may be deleted at any time.
     fn replace_if_vanished(&mut self) {
         if !self.current.as_ref().is_some_and(|current| is_at(&self.path, current.file)) {
-            self.replace("the file is not there any more");
+            let reason = "the file is not there any more";
+            self.replace(failure(ffi::SQLITE_READONLY_DBMOVED, reason));
         }
     }
 
     /// Starts over with an empty file.
-    fn replace(&mut self, reason: &str) {
-        tracing::warn!(path = %self.path.display(), reason, "the index is made anew");
+    fn replace(&mut self, reason: rusqlite::Error) {
+        tracing::warn!(path = %self.path.display(), %reason, "the index is made anew");
         let readers = Arc::clone(&self.readers);
         let made = readers.while_closed(|| {
             self.current = None;
@@ -265,7 +267,7 @@ impl Writer {
             Ok(current) => self.current = Some(current),
             Err(error) => tracing::error!(error = %Chain(&error), "no index can be made"),
         }
-        self.state.lost_changes();
+        self.state.lost_changes(reason);
     }
 }
 
@@ -290,6 +292,10 @@ fn make_anew(path: &Path) -> Result<Database, StoreError> {
         // A file made a moment ago has the version that it was made with.
         Opened::Foreign { .. } => Err(StoreError::Index(rusqlite::Error::InvalidQuery)),
     }
+}
+
+fn failure(code: i32, reason: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(reason.to_owned()))
 }
 
 /// Whether it is this file that the path leads to.
