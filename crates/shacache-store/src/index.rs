@@ -25,6 +25,7 @@ use crate::seal::Seal;
 use crate::timestamp::Day;
 
 mod database;
+mod deferred;
 pub(crate) mod filling;
 mod reader;
 mod writer;
@@ -217,6 +218,8 @@ impl Index {
         &self,
         after: Option<Digest>,
     ) -> Result<Vec<Digest>, StoreError> {
+        // They may be known, and wait to be listed.
+        self.flush().await;
         self.read(move |database| database.without_aliases(after)).await
     }
 

@@ -5,13 +5,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::ffi;
 use tokio::sync::oneshot;
 
 use super::database::{Database, Opened};
+use super::deferred::Deferred;
 use super::reader::Pool;
 use super::{Change, ListedEntry, State, is_damage};
 use crate::error::{Chain, Fault, StoreError};
@@ -57,6 +60,7 @@ pub(crate) struct Writer {
     path: PathBuf,
     /// None when no file could be made.
     current: Option<Current>,
+    deferred: Deferred,
     readers: Arc<Pool>,
     state: Arc<State>,
 }
@@ -123,7 +127,8 @@ impl Writer {
             .filter(|(seal, (text, _))| *text == seal.to_string())
             .map(|(_, (_, uses_since))| uses_since);
         let current = Some(Current::new(database, file));
-        Ok((Self { path: path.to_owned(), current, readers, state }, uses_since))
+        let (path, deferred) = (path.to_owned(), Deferred::default());
+        Ok((Self { path, current, deferred, readers, state }, uses_since))
     }
 
     /// Works until told to close.
@@ -131,14 +136,17 @@ impl Writer {
         // Whoever filled it before may have been killed.
         self.end_filling();
         let mut batch = Vec::with_capacity(BATCH_ROWS);
-        while let Ok(message) = inbox.recv() {
+        while let Some(message) = self.next(&inbox) {
             let mut next = Some(message);
             let opened = Instant::now();
             while let Some(message) = next.take() {
                 match message {
+                    Message::Change(change @ Change::Aliases { .. }) => self.deferred.add(change),
                     Message::Change(change) => batch.push(change),
                     Message::ClearBlobs => {
                         self.write(&mut batch);
+                        // They are of blobs that go.
+                        self.deferred.take();
                         self.replace_if_vanished();
                         self.change(|current| current.database.clear_blobs());
                     }
@@ -160,12 +168,12 @@ impl Writer {
                     }
                     Message::NoFill => self.end_filling(),
                     Message::Flush(reply) => {
-                        self.write(&mut batch);
+                        self.write_all(&mut batch);
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                     }
                     Message::Sync(reply) => {
-                        self.write(&mut batch);
+                        self.write_all(&mut batch);
                         self.change(|current| current.database.sync());
                         // Whoever asked may have gone.
                         let _ = reply.send(());
@@ -177,7 +185,7 @@ impl Writer {
                         }
                     }
                     Message::Close { seal, reply } => {
-                        self.write(&mut batch);
+                        self.write_all(&mut batch);
                         self.close(&seal, reply);
                         return;
                     }
@@ -189,6 +197,34 @@ impl Writer {
                 }
             }
             self.write(&mut batch);
+        }
+    }
+
+    /// Waits for the next message; `None` when there will be none. What could wait is written when it
+    /// may no longer.
+    fn next(&mut self, inbox: &mpsc::Receiver<Message>) -> Option<Message> {
+        let is_complete = self.state.complete.load(Ordering::Acquire);
+        match self.deferred.patience(is_complete) {
+            None => {}
+            Some(Duration::ZERO) => self.write_all(&mut Vec::new()),
+            Some(patience) => match inbox.recv_timeout(patience) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.write_all(&mut Vec::new()),
+            },
+        }
+        inbox.recv().ok()
+    }
+
+    /// With what could wait, which is about blobs that are listed before.
+    fn write_all(&mut self, batch: &mut Vec<Change>) {
+        self.write(batch);
+        let mut deferred = self.deferred.take();
+        if deferred.len() <= BATCH_ROWS {
+            self.write(&mut deferred);
+        } else {
+            self.replace_if_vanished();
+            self.change(|current| current.database.apply_scattered(&deferred, current.is_filling));
         }
     }
 

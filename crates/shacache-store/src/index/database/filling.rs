@@ -15,9 +15,24 @@ impl Database {
         if let Some((folder, _)) = self.0.path().and_then(|path| path.rsplit_once('/')) {
             self.0.pragma_update(None, "temp_store_directory", folder)?;
         }
-        self.0.pragma_update(None, "cache_size", FILLING.cache_size)?;
-        self.0.pragma_update(None, "wal_autocheckpoint", FILLING.log_pages)?;
+        self.make_room(&FILLING)?;
         self.0.execute_batch(&format!("CREATE TABLE filling {ENTRY_COLUMNS}; {LATE}"))
+    }
+
+    /// As [`Database::apply`], of many changes that are in no order of the file: their pages stay in
+    /// memory until all are applied.
+    pub(crate) fn apply_scattered(
+        &mut self,
+        changes: &[Change],
+        is_filling: bool,
+    ) -> Result<(), rusqlite::Error> {
+        if is_filling {
+            return self.apply(changes, is_filling);
+        }
+        self.make_room(&FILLING)?;
+        let applied = self.apply(changes, is_filling);
+        self.make_room(&SERVING)?;
+        applied
     }
 
     /// Adds to the new list.
@@ -53,8 +68,12 @@ impl Database {
     /// Forgets the new list, if there is one.
     pub(crate) fn drop_filling(&self) -> Result<(), rusqlite::Error> {
         self.0.execute_batch("DROP TABLE IF EXISTS filling; DROP TABLE IF EXISTS late")?;
-        self.0.pragma_update(None, "cache_size", SERVING.cache_size)?;
-        self.0.pragma_update(None, "wal_autocheckpoint", SERVING.log_pages)?;
+        self.make_room(&SERVING)
+    }
+
+    fn make_room(&self, room: &Room) -> Result<(), rusqlite::Error> {
+        self.0.pragma_update(None, "cache_size", room.cache_size)?;
+        self.0.pragma_update(None, "wal_autocheckpoint", room.log_pages)?;
         self.0.execute_batch("PRAGMA shrink_memory")
     }
 }
