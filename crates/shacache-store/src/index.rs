@@ -5,6 +5,7 @@
 //! One thread writes, in batches ([`writer`]); reads have connections of their own ([`reader`]). An
 //! index that is missing, damaged or of another version is made anew and filled in the background.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -157,6 +158,15 @@ impl Index {
         let _ = done.await;
     }
 
+    /// Waits until the writer has taken every change recorded so far. What it may keep for later is
+    /// bounded.
+    pub(crate) async fn keep_up(&self) {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::KeepUp(reply));
+        // As above.
+        let _ = done.await;
+    }
+
     /// Waits until every change recorded so far survives a power cut. Whoever takes a blob out of the
     /// archive tells the index so first: what is listed and not there was lost.
     pub(crate) async fn sync(&self) {
@@ -221,6 +231,15 @@ impl Index {
         // They may be known, and wait to be listed.
         self.flush().await;
         self.read(move |database| database.without_aliases(after)).await
+    }
+
+    /// The blobs from `first` to `last` that are listed with all their checksums, and their sizes.
+    pub(crate) async fn whole_blobs(
+        &self,
+        first: Digest,
+        last: Digest,
+    ) -> Result<HashMap<Digest, u64>, StoreError> {
+        self.read(move |database| database.whole_blobs(&first, &last)).await
     }
 
     /// Some blobs with their sizes, after `after` in digest order.

@@ -1,20 +1,18 @@
 //! Filling the index from the archive: all of it on demand, what it lacks after an unclean stop.
-//! Owns the walk over the archive's folders and the comparison with the index.
+//! Owns the walk over the archive's folders and the comparison with the index; how blobs are read is
+//! the matter of [`blobs`], how entries are of [`keys`].
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
 use crate::blob::BlobStore;
-use crate::blocking::{blocking, joined};
-use crate::directory::key_file;
-use crate::error::{Chain, Fault, StoreError};
-use crate::index::filling::Filling;
-use crate::index::{Change, Index, ListedEntry, Position};
+use crate::error::{Chain, StoreError};
+use crate::index::{Change, Index};
 use crate::layout::Layout;
 use crate::publisher::Publisher;
-use crate::walk::{self, KeyEntries, digests, folders};
+use crate::walk::folders;
+
+mod blobs;
+mod keys;
 
 /// What a walk over the archive found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,10 +98,8 @@ impl Reindexer {
             tracing::error!(lost = found.lost, "blobs are gone: `shacached verify` tells which");
         }
         for folder in folders(self.layout.blobs()).await? {
-            for folder in unread.skip(folders(folder).await)?.unwrap_or_default() {
-                self.blobs.check_running()?;
-                self.walk_blobs(folder, &mut found, &mut unread).await?;
-            }
+            let folders = unread.skip(folders(folder).await)?.unwrap_or_default();
+            self.walk_blobs(folders, &mut found, &mut unread).await?;
         }
         let mut filling = all_anew.then(|| self.index.fill());
         if filling.is_none() {
@@ -152,109 +148,4 @@ impl Reindexer {
             }
         }
     }
-
-    async fn walk_blobs(
-        &self,
-        folder: PathBuf,
-        found: &mut Reindexed,
-        unread: &mut Unread,
-    ) -> Result<(), StoreError> {
-        let digests = unread.skip(blocking(move || digests(&folder)).await)?;
-        for digest in digests.unwrap_or_default() {
-            let sums = match self.index.sums(&digest).await? {
-                Some(sums) => Some(Arc::new(sums)),
-                None => match unread.skip(self.blobs.list(&digest).await)? {
-                    Some(sums) => sums,
-                    None => continue,
-                },
-            };
-            match sums {
-                Some(sums) => {
-                    found.blobs += 1;
-                    found.bytes += sums.size();
-                }
-                None => found.damaged += 1,
-            }
-        }
-        Ok(())
-    }
-
-    /// Lists the entries in some folders of keys. Some are read while others go into the index.
-    async fn walk_keys(
-        &self,
-        folders: &[PathBuf],
-        filling: &mut Option<Filling<'_>>,
-        found: &mut Reindexed,
-        unread: &mut Unread,
-    ) -> Result<(), StoreError> {
-        let mut runs = folders.chunks(KEYS_AT_ONCE).map(|run| (run, self.read_keys(run)));
-        let mut next = runs.next();
-        while let Some((folders, read)) = next {
-            self.blobs.check_running()?;
-            next = runs.next();
-            for (folder, read) in folders.iter().zip(joined(read).await?) {
-                let read = match unread.skip(read.map_err(StoreError::from))? {
-                    Some(None) => unread.skip(self.read_nameless(folder).await)?,
-                    read => read,
-                };
-                match read {
-                    Some(Some(key)) => found.entries += self.list_key(key, filling).await,
-                    Some(None) => {
-                        let path = folder.display();
-                        tracing::warn!(%path, "skipped: not the folder of a key");
-                    }
-                    None => {}
-                }
-            }
-            if filling.is_none() {
-                // The index is never far behind.
-                self.index.flush().await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lists what was read of a key, and gives the number of its entries.
-    async fn list_key(&self, read: KeyEntries, filling: &mut Option<Filling<'_>>) -> u64 {
-        let KeyEntries { key, entries, .. } = read;
-        let number = entries.len() as u64;
-        for (record, entry) in entries {
-            let digest = *entry.digest();
-            if let Some(filling) = filling {
-                let at = Position { record, key: key.as_str().to_owned() };
-                let metadata = entry.metadata_text().to_owned();
-                filling.add(ListedEntry { at, digest, metadata }).await;
-            } else {
-                let metadata = entry.metadata_text().into();
-                self.index.record(Change::Found { key: key.clone(), record, digest, metadata });
-            }
-        }
-        number
-    }
-
-    /// Begins to read some keys.
-    fn read_keys(&self, folders: &[PathBuf]) -> JoinHandle<Result<Vec<KeyRead>, StoreError>> {
-        let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
-        let folders = folders.to_vec();
-        tokio::task::spawn_blocking(move || {
-            let read = |folder: &PathBuf| walk::read_key(&layout, publisher.durable(), folder);
-            Ok(folders.iter().map(read).collect())
-        })
-    }
-
-    /// A key whose folder does not say which it is, if the index still knows.
-    async fn read_nameless(&self, folder: &Path) -> Result<Option<KeyEntries>, StoreError> {
-        if !key_file::restore(&self.layout, &self.index, &self.publisher, folder).await? {
-            return Ok(None);
-        }
-        let (layout, publisher) = (self.layout.clone(), Arc::clone(&self.publisher));
-        let folder = folder.to_owned();
-        blocking(move || walk::read_key(&layout, publisher.durable(), &folder)).await
-    }
 }
-
-/// What reading one key gives.
-type KeyRead = Result<Option<KeyEntries>, Fault>;
-
-/// So many keys are read at once, and as many wait to go into the index.
-const KEYS_AT_ONCE: usize = 64;

@@ -1,6 +1,7 @@
 //! One connection to the SQLite file: its schema and every statement. Owns the SQL and nothing else
 //! does; when to run it is decided by [`super::writer`] and [`super::reader`].
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::path::Path;
 
@@ -176,6 +177,26 @@ impl Database {
             "SELECT digest FROM blob WHERE md5 IS NULL AND digest > ?1 ORDER BY digest LIMIT 1000",
         )?;
         statement.query_map(params![lower_bound(after.as_ref())], digest_column)?.collect()
+    }
+
+    pub(crate) fn whole_blobs(
+        &self,
+        first: &Digest,
+        last: &Digest,
+    ) -> Result<HashMap<Digest, u64>, rusqlite::Error> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT digest, size, sums FROM blob WHERE digest BETWEEN ?1 AND ?2")?;
+        let mut rows = statement.query(params![first.as_bytes(), last.as_bytes()])?;
+        let mut blobs = HashMap::new();
+        while let Some(row) = rows.next()? {
+            let (digest, size, sums) =
+                (digest_column(row)?, row.get(1)?, row.get_ref(2)?.as_blob()?);
+            if Sums::from_bytes(size, sums).is_some() {
+                blobs.insert(digest, size);
+            }
+        }
+        Ok(blobs)
     }
 
     pub(crate) fn blobs(

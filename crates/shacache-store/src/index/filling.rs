@@ -11,6 +11,8 @@ use super::{Index, ListedEntry};
 pub(crate) struct Filling<'a> {
     index: &'a Index,
     waiting: Vec<ListedEntry>,
+    /// Bytes of metadata in these.
+    waiting_bytes: usize,
     /// Answered when those sent last are written.
     written: Option<oneshot::Receiver<()>>,
 }
@@ -19,15 +21,16 @@ impl Index {
     /// Begins to list all entries anew. One at a time.
     pub(crate) fn fill(&self) -> Filling<'_> {
         self.send(Message::Fill);
-        Filling { index: self, waiting: Vec::new(), written: None }
+        Filling { index: self, waiting: Vec::new(), waiting_bytes: 0, written: None }
     }
 }
 
 impl Filling<'_> {
     /// Adds an entry. It differs from all others in its key or its id.
     pub(crate) async fn add(&mut self, entry: ListedEntry) {
+        self.waiting_bytes += entry.metadata.len();
         self.waiting.push(entry);
-        if self.waiting.len() >= ROWS {
+        if self.waiting.len() >= ROWS || self.waiting_bytes >= BYTES {
             self.pass_on().await;
         }
     }
@@ -43,6 +46,7 @@ impl Filling<'_> {
     async fn pass_on(&mut self) {
         let (reply, written) = oneshot::channel();
         let entries = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
         self.index.send(Message::Add { entries, reply });
         if let Some(earlier) = self.written.replace(written) {
             // Without an answer there is no writer any more, and so nothing to wait for.
@@ -58,8 +62,9 @@ impl Drop for Filling<'_> {
     }
 }
 
-/// One transaction; two of them wait at most.
+/// One transaction has so many rows, or so many bytes of metadata; two of them wait at most.
 const ROWS: usize = 2048;
+const BYTES: usize = 2 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -111,6 +116,20 @@ mod tests {
         filling.finish().await;
         assert_eq!(keys(&index).await, expected, "and after it");
         assert!(listed(&index).await.contains(&entry("came back", 2)), "as it came last");
+    }
+
+    #[tokio::test]
+    async fn large_entries_wait_in_small_numbers() {
+        let (_folder, index) = index();
+        let mut filling = index.fill();
+        for number in 0..100 {
+            let large = ListedEntry { metadata: "x".repeat(60_000), ..entry("k", number) };
+            filling.add(large).await;
+            let waiting: usize = filling.waiting.iter().map(|it| it.metadata.len()).sum();
+            assert!(waiting < BYTES, "{waiting} bytes after {number}");
+        }
+        filling.finish().await;
+        assert_eq!(listed(&index).await.len(), 100);
     }
 
     /// The file refuses the list, as a full disk would.

@@ -39,6 +39,8 @@ pub(crate) enum Message {
     Filled,
     /// …or nothing comes of it.
     NoFill,
+    /// Answered once the changes before are taken.
+    KeepUp(oneshot::Sender<()>),
     Flush(oneshot::Sender<()>),
     /// A flush whose outcome survives a power cut.
     Sync(oneshot::Sender<()>),
@@ -167,6 +169,11 @@ impl Writer {
                         self.filling(Database::filled);
                     }
                     Message::NoFill => self.end_filling(),
+                    Message::KeepUp(reply) => {
+                        self.write(&mut batch);
+                        // Whoever asked may have gone.
+                        let _ = reply.send(());
+                    }
                     Message::Flush(reply) => {
                         self.write_all(&mut batch);
                         // Whoever asked may have gone.
