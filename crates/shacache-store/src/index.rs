@@ -228,8 +228,10 @@ impl Index {
         &self,
         after: Option<Digest>,
     ) -> Result<Vec<Digest>, StoreError> {
-        // They may be known, and wait to be listed.
-        self.flush().await;
+        if after.is_none() {
+            // They may be known, and wait to be listed.
+            self.flush().await;
+        }
         self.read(move |database| database.without_aliases(after)).await
     }
 
