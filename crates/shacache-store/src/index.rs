@@ -317,9 +317,15 @@ impl Index {
         if self.state.failures.load(Ordering::SeqCst) != failures {
             self.state.complete.store(false, Ordering::SeqCst);
         }
+        self.told_loss()?;
+        Ok(result)
+    }
+
+    /// Tells, once, if something that was recorded got lost on its way.
+    pub(crate) fn told_loss(&self) -> Result<(), StoreError> {
         match self.state.loss().take() {
             Some(cause) => Err(StoreError::Index(cause)),
-            None => Ok(result),
+            None => Ok(()),
         }
     }
 
@@ -462,6 +468,19 @@ mod tests {
         assert_eq!((index.readers.file(), index.failures()), (first + 1, 1));
         index.read(move |_| damaged()).await.expect_err("the new file, found damaged too");
         assert_eq!((index.readers.file(), index.failures()), (first + 2, 2));
+    }
+
+    #[tokio::test]
+    async fn what_got_lost_after_all_was_listed_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = Index::open(&folder.path().join("index.sqlite"), None).expect("opened");
+        index.completed_by(async { Ok(()) }).await.expect("nothing got lost");
+        assert!(index.is_complete());
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        index.state.lost_changes(rusqlite::Error::SqliteFailure(full, None));
+        assert!(!index.is_complete());
+        assert!(matches!(index.told_loss(), Err(StoreError::Index(_))));
+        index.told_loss().expect("told already");
     }
 
     const QUERIES: usize = 300;

@@ -294,12 +294,14 @@ impl Store {
     /// everything in the archive is in the index, the other digests of blobs included.
     ///
     /// # Errors
-    /// When something in the archive cannot be read; the rest is in the index all the same.
+    /// When something in the archive cannot be read, or the index not be written; the rest is in the
+    /// index all the same.
     pub async fn reindex(&self) -> Result<Reindexed, StoreError> {
         let _walking = self.0.walking.lock().await;
         let found = self.0.reindexer.rebuild().await?;
         self.0.blobs.aliases_computed().await;
         self.0.index.flush().await;
+        self.0.index.told_loss()?;
         Ok(found)
     }
 

@@ -83,9 +83,18 @@ impl Reindexer {
                 lost += 1;
             }
         }
-        self.index.clear_blobs();
-        self.index.flush().await;
-        let found = self.index.completed_by(self.walk(true)).await?;
+        let clear = async || {
+            self.index.clear_blobs();
+            self.index.flush().await;
+        };
+        // The first may find out that the file has vanished, which the walk makes up for; what a
+        // second fails at it does not.
+        clear().await;
+        let work = async {
+            clear().await;
+            self.walk(true).await
+        };
+        let found = self.index.completed_by(work).await?;
         Ok(Reindexed { lost, ..found })
     }
 

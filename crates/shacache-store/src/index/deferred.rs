@@ -20,8 +20,8 @@ impl Deferred {
         self.changes.push(change);
     }
 
-    /// For how long they may still wait if nothing else happens; `None` when there are none. As long
-    /// as the index lacks things anyway, more are likely to come.
+    /// For how long they may still wait if nothing else happens; `None` when there are none. While the
+    /// index lacks things, more are likely to come.
     pub(super) fn patience(&self, is_complete: bool) -> Option<Duration> {
         let age = self.since?.elapsed();
         if self.changes.len() >= MOST {
@@ -29,7 +29,7 @@ impl Deferred {
         }
         Some(match is_complete {
             true => LONGEST.saturating_sub(age).min(PAUSE),
-            false => LONGEST_INCOMPLETE.saturating_sub(age),
+            false => LONGEST_INCOMPLETE.saturating_sub(age).min(PAUSE_INCOMPLETE),
         })
     }
 
@@ -45,6 +45,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 const LONGEST_INCOMPLETE: Duration = Duration::from_secs(20);
 /// None has come for so long, so none will come soon.
 const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE_INCOMPLETE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -58,12 +59,17 @@ mod tests {
         assert_eq!(deferred.patience(true), None);
         deferred.add(change());
         assert_eq!(deferred.patience(true), Some(PAUSE));
-        assert!(deferred.patience(false).is_some_and(|patience| patience > LONGEST));
-        deferred.since = Instant::now().checked_sub(LONGEST);
-        assert_eq!(deferred.patience(true), Some(Duration::ZERO));
-        assert!(deferred.patience(false).is_some_and(|patience| patience > LONGEST));
-        deferred.since = Instant::now().checked_sub(LONGEST_INCOMPLETE);
-        assert_eq!(deferred.patience(false), Some(Duration::ZERO));
+        assert_eq!(deferred.patience(false), Some(PAUSE_INCOMPLETE));
+        // A machine that has just been started has no such time.
+        if let Some(since) = Instant::now().checked_sub(LONGEST) {
+            deferred.since = Some(since);
+            assert_eq!(deferred.patience(true), Some(Duration::ZERO));
+            assert_eq!(deferred.patience(false), Some(PAUSE_INCOMPLETE));
+        }
+        if let Some(since) = Instant::now().checked_sub(LONGEST_INCOMPLETE) {
+            deferred.since = Some(since);
+            assert_eq!(deferred.patience(false), Some(Duration::ZERO));
+        }
         assert_eq!(deferred.take().len(), 1);
         for _ in 0..MOST {
             deferred.add(change());

@@ -179,8 +179,9 @@ impl Writer {
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                     }
+                    // What can wait is not what has to survive.
                     Message::Sync(reply) => {
-                        self.write_all(&mut batch);
+                        self.write(&mut batch);
                         self.change(|current| current.database.sync());
                         // Whoever asked may have gone.
                         let _ = reply.send(());
@@ -230,8 +231,22 @@ impl Writer {
         if deferred.len() <= BATCH_ROWS {
             self.write(&mut deferred);
         } else {
-            self.replace_if_vanished();
-            self.change(|current| current.database.apply_scattered(&deferred, current.is_filling));
+            self.write_scattered(&deferred);
+        }
+    }
+
+    fn write_scattered(&mut self, changes: &[Change]) {
+        self.replace_if_vanished();
+        let written = self.current.as_mut().map(|Current { database, is_filling, .. }| {
+            database.apply_scattered(changes, *is_filling)
+        });
+        if matches!(&written, Some(Err(error)) if !is_damage(error)) {
+            // A disk may have room for small transactions where it has none for a large one.
+            for some in changes.chunks(BATCH_ROWS) {
+                self.change(|current| current.database.apply(some, current.is_filling));
+            }
+        } else {
+            self.change(|_| written.unwrap_or(Ok(())));
         }
     }
 

@@ -122,7 +122,8 @@ fn read_run(layout: &Layout, durable: &Durable, folders: &[PathBuf]) -> Vec<KeyR
 
 /// So many keys are read in one go…
 const RUN_KEYS: usize = 64;
-/// …or fewer, if they have so many bytes: as much again may come with the last of them…
+/// …or fewer, if they have so many bytes: those of the last of them come on top, up to what a key may
+/// have…
 const RUN_BYTES: usize = 1 << 20;
 /// …in so many places at once; and what was read in one more goes into the index.
 const RUNS: usize = 4;

@@ -19,8 +19,8 @@ impl Database {
         self.0.execute_batch(&format!("CREATE TABLE filling {ENTRY_COLUMNS}; {LATE}"))
     }
 
-    /// As [`Database::apply`], of many changes that are in no order of the file: their pages stay in
-    /// memory until all are applied.
+    /// As [`Database::apply`], of many changes that are in no order of the file: there is room in memory
+    /// for many of their pages until all are applied.
     pub(crate) fn apply_scattered(
         &mut self,
         changes: &[Change],
@@ -31,8 +31,8 @@ impl Database {
         }
         self.make_room(&FILLING)?;
         let applied = self.apply(changes, is_filling);
-        self.make_room(&SERVING)?;
-        applied
+        let served = self.make_room(&SERVING);
+        applied.and(served)
     }
 
     /// Adds to the new list.
