@@ -10,9 +10,14 @@ from collections import Counter
 
 from faults import publishing
 from faults.fault_test import FaultTest
+from faults.trace import Trace
+from interop.http_client import post_blob
 from interop.server import Shacached
 
 UPLOADS = 210
+# The server syncs a file each time so much was written to it.
+EARLY_BYTES = 8 << 20
+LARGE_BYTES = 33 << 20
 # Calls without which the trace of a good server has to look bad.
 MISSING = {
     "syncfs": lambda call: call.name == "syncfs",
@@ -43,6 +48,19 @@ class SyncOrder(FaultTest):
                 doctored = Order(calls, order.acknowledged)
                 self.assertTrue(any(any(doctored.violations(up)) for up in doctored.acknowledged))
                 self.counts["doctored traces found out"] += 1
+
+    def test_a_large_blob_is_written_back_as_it_comes(self):
+        server = self.start(Shacached(self.folder / "data"))
+        trace = Trace(server, self.folder / "strace", ["fsync", "rename", "renameat", "renameat2"])
+        with trace:
+            self.assertEqual(post_blob(server, os.urandom(LARGE_BYTES)).status, 201)
+        calls = [call for call in trace.calls() if call.done]
+        renames = [call for call in calls if call.name.startswith("rename")]
+        renamed = next(call for call in renames if "/archive/blobs/" in call.paths[1])
+        synced = [call for call in calls if call.descriptor_path == renamed.paths[0]]
+        self.counts["syncs"] = len(synced)
+        self.assertEqual(len(synced), LARGE_BYTES // EARLY_BYTES + 1)
+        self.assertTrue(all(call.end < renamed.begin for call in synced))
 
     def trace(self):
         server = self.start(Shacached(self.folder / "data"))

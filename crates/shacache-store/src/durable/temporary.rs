@@ -26,6 +26,8 @@ pub(super) struct TemporaryFolder {
 pub(crate) struct Temporary {
     path: PathBuf,
     file: File,
+    /// Written since the last sync.
+    unsynced_bytes: usize,
     renamed: bool,
 }
 
@@ -46,7 +48,7 @@ impl TemporaryFolder {
             .mode(FILE_MODE)
             .open(&path)
             .map_err(Fault::at("create", &path))?;
-        Ok(Temporary { path, file, renamed: false })
+        Ok(Temporary { path, file, unsynced_bytes: 0, renamed: false })
     }
 
     /// Gives the file the name that `to` has in `folder`.
@@ -64,8 +66,16 @@ impl TemporaryFolder {
 }
 
 impl Temporary {
+    /// Adds bytes. A large file is written back as it grows: its last sync, which somebody waits for,
+    /// finds little left to do.
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.file.write_all(bytes).map_err(Fault::at("write", &self.path))
+        self.file.write_all(bytes).map_err(Fault::at("write", &self.path))?;
+        self.unsynced_bytes += bytes.len();
+        if self.unsynced_bytes >= UNSYNCED_BYTES {
+            self.sync()?;
+            self.unsynced_bytes = 0;
+        }
+        Ok(())
     }
 
     pub(super) fn sync(&self) -> Result<(), Fault> {
@@ -89,3 +99,6 @@ impl Drop for Temporary {
         }
     }
 }
+
+/// 8 MiB: few syncs, each of which costs the file system a commit, and short ones.
+const UNSYNCED_BYTES: usize = 8 << 20;
