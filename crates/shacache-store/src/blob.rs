@@ -16,7 +16,8 @@ use shacache_core::digest::{AliasDigest, Digest};
 
 use self::archived::ArchivedBlob;
 use self::buffers::Buffers;
-use self::hot::HotBytes;
+use self::hot::{HotBlob, HotBytes};
+use self::in_chunks::BlobInChunks;
 pub use self::incoming::{Incoming, Stored};
 use self::kept::KeptPieces;
 pub use self::reader::BlobReader;
@@ -44,6 +45,7 @@ mod chunk;
 mod claim;
 mod collected;
 mod hot;
+mod in_chunks;
 mod incoming;
 mod kept;
 mod lost;
@@ -132,16 +134,42 @@ impl BlobStore {
     /// # Errors
     /// When the archive cannot be read.
     pub async fn get(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
-        let (size, source) = if let Some(bytes) = self.0.hot.blob(digest) {
-            (bytes.len() as u64, Source::AtHand(bytes))
-        } else {
-            let look = self.0.hot.look(digest);
-            // Boxed, so that answers at hand do not carry the room for it along; so below.
-            let Some(blob) = Box::pin(self.look_up(digest)).await? else { return Ok(None) };
-            (blob.size(), Source::Archive(blob.for_client(look)))
+        if let Some(blob) = self.at_hand(digest) {
+            return Ok(Some(blob));
+        }
+        // Boxed, so that answers at hand do not carry the room for it along; so below.
+        let found = Box::pin(self.look_up_for_client(digest)).await?;
+        Ok(found.map(|blob| Blob {
+            digest: *digest,
+            size: blob.size(),
+            source: Source::Archive(blob),
+        }))
+    }
+
+    /// As [`BlobStore::get`], of what was asked for so shortly ago that the archive need not be asked.
+    #[must_use]
+    pub fn at_hand(&self, digest: &Digest) -> Option<Blob> {
+        let (size, source) = match self.0.hot.blob(digest)? {
+            HotBlob::Whole(bytes) => (bytes.len() as u64, Source::AtHand(bytes)),
+            HotBlob::InChunks(sums) => {
+                let blob = BlobInChunks { shared: Arc::clone(&self.0), digest: *digest, sums };
+                (blob.size(), Source::InChunks(blob))
+            }
         };
-        self.0.usage.note(digest);
-        Ok(Some(Blob { digest: *digest, size, source }))
+        Some(Blob { digest: *digest, size, source })
+    }
+
+    /// Looks a blob up for somebody who asks for it, and for those who ask while what was found holds.
+    async fn look_up_for_client(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<ArchivedBlob>, StoreError> {
+        let look = self.0.hot.look(digest);
+        let found = self.look_up(digest).await?;
+        if found.is_some() {
+            self.0.usage.note(digest, hot::LOOK_AGE);
+        }
+        Ok(found.map(|blob| blob.for_client(look)))
     }
 
     /// Looks a blob up for nobody's sake.
@@ -298,6 +326,7 @@ pub struct Blob {
 enum Source {
     /// Checked when they were read for somebody else.
     AtHand(Bytes),
+    InChunks(BlobInChunks),
     Archive(ArchivedBlob),
 }
 
@@ -314,6 +343,21 @@ impl Blob {
         self.size
     }
 
+    /// Whether it can be read without asking the archive, because it was asked for a short while ago.
+    #[must_use]
+    pub fn is_at_hand(&self) -> bool {
+        !matches!(self.source, Source::Archive(_))
+    }
+
+    /// The bytes at `range`, which is cut to the blob's size, if they are in memory as one piece.
+    #[must_use]
+    pub fn piece(&self, range: &Range<u64>) -> Option<Bytes> {
+        match &self.source {
+            Source::AtHand(bytes) => Some(part(bytes, range)),
+            Source::InChunks(_) | Source::Archive(_) => None,
+        }
+    }
+
     /// Starts reading `range`, which is cut to the blob's size.
     ///
     /// # Errors
@@ -321,10 +365,16 @@ impl Blob {
     /// computing them takes long; [`StoreError::Damaged`] when its length alone shows that.
     pub async fn read(self, range: Range<u64>) -> Result<BlobReader, StoreError> {
         match self.source {
-            Source::AtHand(bytes) => Ok(BlobReader::at_hand(&bytes, range)),
+            Source::AtHand(bytes) => Ok(BlobReader::at_hand(part(&bytes, &range))),
+            Source::InChunks(blob) => Ok(BlobReader::in_chunks(blob.read(range))),
             Source::Archive(blob) => Ok(BlobReader::archive(Box::pin(blob.read(range)).await?)),
         }
     }
+}
+
+fn part(all: &Bytes, range: &Range<u64>) -> Bytes {
+    let [start, end] = [range.start, range.end].map(|at| at.min(all.len() as u64) as usize);
+    all.slice(start.min(end)..end)
 }
 
 impl Shared {

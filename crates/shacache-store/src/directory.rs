@@ -142,11 +142,17 @@ impl Directory {
     /// # Errors
     /// When the archive cannot be read.
     pub async fn get(&self, key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {
-        match self.0.ready(key) {
+        match self.at_hand(key) {
             Some(listing) => Ok(Some(listing)),
             // Boxed, so that answers at hand do not carry the room for it along.
             None => Box::pin(self.read(key)).await,
         }
+    }
+
+    /// As [`Directory::get`], of what was asked for so shortly ago that the archive need not be asked.
+    #[must_use]
+    pub fn at_hand(&self, key: &Key) -> Option<Arc<Listing>> {
+        self.0.ready(key)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Arc<Listing>>, StoreError> {

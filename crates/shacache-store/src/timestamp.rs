@@ -51,7 +51,13 @@ pub(crate) struct Day(i64);
 
 impl Day {
     pub(crate) fn today() -> Self {
-        Self::of_seconds(Timestamp::now().0.div_euclid(1_000_000))
+        Self::in_which_ends(Duration::ZERO)
+    }
+
+    /// That of the end of a span of time that begins now.
+    pub(crate) fn in_which_ends(span: Duration) -> Self {
+        let seconds = Timestamp::now().0.div_euclid(1_000_000);
+        Self::of_seconds(seconds.saturating_add_unsigned(span.as_secs()))
     }
 
     /// The day of a time in seconds since 1970-01-01T00:00:00Z.
@@ -164,6 +170,18 @@ mod tests {
     use proptest::{prop_assert_eq, proptest};
 
     use super::*;
+
+    #[test]
+    fn a_span_ends_on_the_day_of_its_last_moment() {
+        let whole_day = Duration::from_secs(24 * 60 * 60);
+        let today = Day::today();
+        let tomorrow = Day::in_which_ends(whole_day).number();
+        assert!((today.number() + 1..=Day::today().number() + 1).contains(&tomorrow));
+        let into_day = Timestamp::now().0.div_euclid(1_000_000).rem_euclid(24 * 60 * 60);
+        // Enough to be past midnight, also if midnight passes meanwhile.
+        let rest = whole_day - Duration::from_secs(into_day as u64);
+        assert!(Day::in_which_ends(rest) > today);
+    }
 
     #[test]
     fn reads_and_writes_the_documented_form() {

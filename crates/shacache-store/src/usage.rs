@@ -3,8 +3,11 @@
 //! which it began to note anew. Must not know what follows from being unused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use quick_cache::sync::Cache;
+use foldhash::fast::RandomState;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use shacache_core::digest::Digest;
 
 use crate::error::StoreError;
@@ -16,22 +19,30 @@ use crate::timestamp::Day;
 pub(crate) struct Usage {
     index: Arc<Index>,
     /// What the index was told already.
-    told: Cache<Digest, Day>,
+    told: Cache<Digest, Day, UnitWeighter, RandomState>,
 }
 
 impl Usage {
     pub(crate) fn new(index: Arc<Index>) -> Self {
-        Self { index, told: Cache::new(REMEMBERED) }
+        // Names that nobody can choose, as in `HotBytes`.
+        let told = Cache::with(
+            REMEMBERED,
+            REMEMBERED as u64,
+            UnitWeighter,
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        );
+        Self { index, told }
     }
 
-    /// Notes that a blob is asked for.
-    pub(crate) fn note(&self, digest: &Digest) {
-        let today = Day::today();
-        if self.told.get(digest) == Some(today) {
+    /// Notes that a blob is asked for, and may be again for so long without being noted.
+    pub(crate) fn note(&self, digest: &Digest, span: Duration) {
+        let day = Day::in_which_ends(span);
+        if self.told.get(digest) == Some(day) {
             return;
         }
-        self.index.record(Change::Used { digest: *digest, day: today });
-        self.told.insert(*digest, today);
+        self.index.record(Change::Used { digest: *digest, day });
+        self.told.insert(*digest, day);
     }
 
     /// The day after which nobody asked for the blob, as far as is known.

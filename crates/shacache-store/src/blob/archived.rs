@@ -49,7 +49,12 @@ impl ArchivedBlob {
             return Err(StoreError::Damaged(digest));
         }
         match self.shared.known_sums(&self.digest).await {
-            Some(sums) if sums.size() == self.size => Ok(ArchiveReader::checked(self, sums, range)),
+            Some(sums) if sums.size() == self.size => {
+                if let Some(look) = self.look {
+                    self.shared.hot.keep_found(&self.digest, look, &sums);
+                }
+                Ok(ArchiveReader::checked(self, sums, range))
+            }
             Some(_) => {
                 // Either the file or the index is wrong; only reading the whole file tells.
                 let digest = Box::new(self.digest);

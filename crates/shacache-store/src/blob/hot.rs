@@ -3,6 +3,7 @@
 //! a blob answered from here counts as being in the archive. Must not know how bytes are checked.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,24 +14,34 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use shacache_core::digest::Digest;
 
-use super::chunk::PIECE_BYTES;
-use super::sums::CHUNK_BYTES;
+use super::sums::{CHUNK_BYTES, Sums};
 
 /// What is at hand, under names that nobody can choose: with others, the hash would have to be one
-/// made for that. Whole blobs of one piece are answered without asking the archive again; of a
-/// larger one each chunk is kept for itself, and its file is opened for every client.
+/// made for that. Each chunk is kept for itself, but a blob of one piece as a whole. The archive is
+/// not asked again for that, nor for a blob of a few chunks while all of them are at hand; the file
+/// of a larger one is opened for every client.
 #[derive(Debug)]
 pub(super) struct HotBytes {
-    blobs: Cache<Digest, HotBlob, BlobWeight, RandomState>,
-    chunks: Cache<(Digest, u64), Arc<[Bytes]>, ChunkWeight, RandomState>,
+    blobs: Cache<Digest, Found, BlobWeight, RandomState>,
+    /// Each in one piece: the larger a write to a socket, the less it costs.
+    chunks: Cache<(Digest, u64), Bytes, ChunkWeight, RandomState>,
     asked_for: AskedFor,
     /// Blobs taken out of the archive, by the first byte of their digests.
     removals: Box<[AtomicU64]>,
 }
 
+/// A blob that is in the archive, or was a moment ago.
 #[derive(Debug, Clone)]
-struct HotBlob {
-    bytes: Bytes,
+pub(super) enum HotBlob {
+    /// All of its bytes.
+    Whole(Bytes),
+    /// What its chunks, of which each is at hand or was a moment ago, sum up to.
+    InChunks(Arc<Sums>),
+}
+
+#[derive(Debug, Clone)]
+struct Found {
+    blob: HotBlob,
     look: Look,
 }
 
@@ -60,30 +71,53 @@ impl HotBytes {
         Look { at: Instant::now(), removals: self.removals(digest).load(Ordering::Acquire) }
     }
 
-    /// All bytes of a blob that is in the archive, or was a moment ago.
-    pub(super) fn blob(&self, digest: &Digest) -> Option<Bytes> {
-        let HotBlob { bytes, look } = self.blobs.get(digest)?;
+    /// A blob that can be answered without asking the archive.
+    pub(super) fn blob(&self, digest: &Digest) -> Option<HotBlob> {
+        let Found { blob, look } = self.blobs.get(digest)?;
         let holds = look.removals == self.removals(digest).load(Ordering::Acquire)
             && look.at.elapsed() < LOOK_AGE;
-        holds.then_some(bytes)
+        let is_at_hand = match &blob {
+            HotBlob::Whole(_) => true,
+            HotBlob::InChunks(sums) => self.has_chunks(digest, sums),
+        };
+        (holds && is_at_hand).then_some(blob)
     }
 
     /// Keeps all bytes of a blob of one piece, which was found by `look`.
     pub(super) fn keep_blob(&self, digest: &Digest, look: Look, bytes: &Bytes) {
-        self.blobs.insert(*digest, HotBlob { bytes: bytes.clone(), look });
+        self.blobs.insert(*digest, Found { blob: HotBlob::Whole(bytes.clone()), look });
     }
 
-    /// The pieces of a chunk.
-    pub(super) fn chunk(&self, digest: &Digest, number: u64) -> Option<VecDeque<Bytes>> {
-        let pieces = self.chunks.get(&(*digest, number))?;
-        Some(pieces.iter().cloned().collect())
+    /// Notes that a blob with these sums was found by `look`, if that spares the next client the
+    /// archive.
+    pub(super) fn keep_found(&self, digest: &Digest, look: Look, sums: &Arc<Sums>) {
+        if sums.chunks() <= FEW_CHUNKS && self.has_chunks(digest, sums) {
+            let blob = HotBlob::InChunks(Arc::clone(sums));
+            self.blobs.insert(*digest, Found { blob, look });
+        }
+    }
+
+    fn has_chunks(&self, digest: &Digest, sums: &Sums) -> bool {
+        sums.chunks() > 0
+            && (0..sums.chunks()).all(|number| self.chunks.contains_key(&(*digest, number)))
+    }
+
+    /// Of a blob's bytes at `range`, those in the chunk where it begins; never none of them.
+    pub(super) fn start_of(&self, digest: &Digest, range: &Range<u64>) -> Option<Bytes> {
+        let number = range.start / CHUNK_BYTES as u64;
+        let chunk = self.chunks.get(&(*digest, number))?;
+        let [from, to] = [range.start, range.end]
+            .map(|at| (at - number * CHUNK_BYTES as u64).min(chunk.len() as u64) as usize);
+        (from < to).then(|| chunk.slice(from..to))
     }
 
     /// Keeps a chunk if it was asked for a short while ago, too. One that is asked for once, or
     /// comes round after more others than there is room for, would only drive those out.
     pub(super) fn keep_chunk(&self, digest: &Digest, number: u64, pieces: &VecDeque<Bytes>) {
         if self.asked_for.again(digest, number) {
-            self.chunks.insert((*digest, number), pieces.iter().cloned().collect());
+            let mut chunk = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
+            pieces.iter().for_each(|piece| chunk.extend_from_slice(piece));
+            self.chunks.insert((*digest, number), chunk.into());
         }
     }
 
@@ -125,19 +159,22 @@ impl AskedFor {
 #[derive(Debug, Clone)]
 struct BlobWeight;
 
-impl Weighter<Digest, HotBlob> for BlobWeight {
-    fn weight(&self, _: &Digest, blob: &HotBlob) -> u64 {
-        blob.bytes.len() as u64 + OVERHEAD_BYTES
+impl Weighter<Digest, Found> for BlobWeight {
+    fn weight(&self, _: &Digest, found: &Found) -> u64 {
+        let bytes = match &found.blob {
+            HotBlob::Whole(bytes) => bytes.len() as u64,
+            HotBlob::InChunks(sums) => sums.weight(),
+        };
+        bytes + OVERHEAD_BYTES
     }
 }
 
 #[derive(Debug, Clone)]
 struct ChunkWeight;
 
-impl Weighter<(Digest, u64), Arc<[Bytes]>> for ChunkWeight {
-    fn weight(&self, _: &(Digest, u64), pieces: &Arc<[Bytes]>) -> u64 {
-        // Each piece has memory of this size, also a shorter one.
-        (pieces.len() * PIECE_BYTES) as u64 + OVERHEAD_BYTES
+impl Weighter<(Digest, u64), Bytes> for ChunkWeight {
+    fn weight(&self, _: &(Digest, u64), chunk: &Bytes) -> u64 {
+        chunk.len() as u64 + OVERHEAD_BYTES
     }
 }
 
@@ -156,8 +193,10 @@ fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
 }
 
 /// Blobs may be taken out of the archive by hand; that shows after so long, as it does for entries.
-const LOOK_AGE: Duration = Duration::from_secs(2);
+pub(super) const LOOK_AGE: Duration = Duration::from_secs(2);
 const SHARDS: usize = 4;
+/// Up to 256 KiB, to look for a blob costs a good part of what sending it does.
+const FEW_CHUNKS: u64 = 4;
 /// What is usual for blobs of one piece.
 const SMALL_BYTES: u64 = 1024;
 /// Keys and the cache's own account of them.
@@ -167,28 +206,75 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::PIECE_BYTES;
     use super::*;
 
     const MANY: u64 = 64 << 20;
 
     fn pieces() -> VecDeque<Bytes> {
-        (0..4).map(|_| Bytes::from(vec![0; PIECE_BYTES])).collect()
+        (0..4).map(|piece| Bytes::from(vec![piece; PIECE_BYTES])).collect()
+    }
+
+    /// Two, and the start of another.
+    fn sums_of_three_chunks() -> Arc<Sums> {
+        Arc::new(Sums::of(&vec![0; 2 * CHUNK_BYTES + 1]))
+    }
+
+    fn whole(hot: &HotBytes, digest: &Digest) -> Option<Bytes> {
+        match hot.blob(digest)? {
+            HotBlob::Whole(bytes) => Some(bytes),
+            HotBlob::InChunks(_) => None,
+        }
     }
 
     #[test]
     fn a_blob_is_at_hand_until_it_is_taken_out() {
         let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
         let early = hot.look(&digest);
-        assert_eq!(hot.blob(&digest), None);
+        assert!(hot.blob(&digest).is_none());
         hot.keep_blob(&digest, early, &Bytes::from_static(b"a"));
-        assert_eq!(hot.blob(&digest), Some(Bytes::from_static(b"a")));
+        assert_eq!(whole(&hot, &digest), Some(Bytes::from_static(b"a")));
         hot.forget(&digest);
-        assert_eq!(hot.blob(&digest), None);
+        assert!(hot.blob(&digest).is_none());
         // Whoever looked before that has found what is no longer there.
         hot.keep_blob(&digest, early, &Bytes::from_static(b"a"));
-        assert_eq!(hot.blob(&digest), None);
+        assert!(hot.blob(&digest).is_none());
         hot.keep_blob(&digest, hot.look(&digest), &Bytes::from_static(b"a"));
         assert!(hot.blob(&digest).is_some());
+    }
+
+    #[test]
+    fn a_blob_of_a_few_chunks_is_at_hand_while_all_of_them_are() {
+        let (hot, digest, sums) = (HotBytes::new(MANY), Digest::of(b"a"), sums_of_three_chunks());
+        for number in 0..sums.chunks() {
+            hot.keep_found(&digest, hot.look(&digest), &sums);
+            assert!(hot.blob(&digest).is_none(), "chunk {number} and the next are missing");
+            hot.keep_chunk(&digest, number, &pieces());
+            hot.keep_chunk(&digest, number, &pieces());
+        }
+        assert!(hot.blob(&digest).is_none(), "nobody has found it");
+        let early = hot.look(&digest);
+        hot.keep_found(&digest, early, &sums);
+        assert!(matches!(hot.blob(&digest), Some(HotBlob::InChunks(found)) if found == sums));
+        hot.chunks.remove(&(digest, 1));
+        assert!(hot.blob(&digest).is_none(), "a chunk was driven out");
+        hot.keep_chunk(&digest, 1, &pieces());
+        assert!(hot.blob(&digest).is_some());
+        hot.forget(&digest);
+        hot.keep_found(&digest, early, &sums);
+        assert!(hot.blob(&digest).is_none(), "it was taken out since it was found");
+    }
+
+    #[test]
+    fn many_chunks_are_no_blob() {
+        let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
+        let sums = Arc::new(Sums::of(&vec![0; (FEW_CHUNKS as usize + 1) * CHUNK_BYTES]));
+        for number in 0..sums.chunks() {
+            hot.keep_chunk(&digest, number, &pieces());
+            hot.keep_chunk(&digest, number, &pieces());
+        }
+        hot.keep_found(&digest, hot.look(&digest), &sums);
+        assert!(hot.blob(&digest).is_none());
     }
 
     #[test]
@@ -197,17 +283,38 @@ mod tests {
         let now = hot.look(&digest);
         let Some(at) = now.at.checked_sub(LOOK_AGE) else { panic!("the clock has just begun") };
         hot.keep_blob(&digest, Look { at, ..now }, &Bytes::from_static(b"a"));
-        assert_eq!(hot.blob(&digest), None);
+        assert!(hot.blob(&digest).is_none());
+    }
+
+    fn chunk(hot: &HotBytes, digest: &Digest, number: u64) -> Option<Bytes> {
+        hot.start_of(digest, &(number * CHUNK_BYTES as u64..u64::MAX))
+    }
+
+    #[test]
+    fn a_part_is_what_its_first_chunk_has_of_it() {
+        let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
+        let whole: Bytes = pieces().into_iter().flatten().take(CHUNK_BYTES - 1).collect();
+        for _ in 0..2 {
+            hot.keep_chunk(&digest, 1, &VecDeque::from([whole.clone()]));
+        }
+        let start = CHUNK_BYTES as u64;
+        let part = |from, to| hot.start_of(&digest, &(start + from..start + to));
+        assert_eq!(part(0, u64::MAX - start), Some(whole.clone()));
+        assert_eq!(part(3, 20_000), Some(whole.slice(3..20_000)));
+        assert_eq!(part(start - 2, start), Some(whole.slice(CHUNK_BYTES - 2..)));
+        assert_eq!(part(start - 1, start), None);
+        assert_eq!(part(7, 7), None);
+        assert_eq!(hot.start_of(&digest, &(0..10)), None);
     }
 
     #[test]
     fn a_chunk_is_kept_when_it_is_asked_for_again() {
         let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
         hot.keep_chunk(&digest, 7, &pieces());
-        assert_eq!(hot.chunk(&digest, 7), None);
+        assert_eq!(chunk(&hot, &digest, 7), None);
         hot.keep_chunk(&digest, 7, &pieces());
-        assert_eq!(hot.chunk(&digest, 7), Some(pieces()));
-        assert_eq!(hot.chunk(&digest, 6), None);
+        assert_eq!(chunk(&hot, &digest, 7), Some(pieces().into_iter().flatten().collect()));
+        assert_eq!(chunk(&hot, &digest, 6), None);
     }
 
     #[test]
@@ -220,8 +327,8 @@ mod tests {
         for number in (0..3).flat_map(|_| 0..4 * room) {
             hot.keep_chunk(&digest, number, &pieces());
         }
-        assert!(hot.chunk(&loved, 0).is_some());
-        let kept = (0..4 * room).filter(|number| hot.chunk(&digest, *number).is_some()).count();
+        assert!(chunk(&hot, &loved, 0).is_some());
+        let kept = (0..4 * room).filter(|number| chunk(&hot, &digest, *number).is_some()).count();
         assert!((kept as u64) < room / 4, "{kept} of {room}");
     }
 
@@ -245,7 +352,7 @@ mod tests {
         hot.keep_blob(&digest, hot.look(&digest), &Bytes::from_static(b"a"));
         hot.keep_chunk(&digest, 0, &pieces());
         hot.keep_chunk(&digest, 0, &pieces());
-        assert_eq!(hot.blob(&digest), None);
-        assert_eq!(hot.chunk(&digest, 0), None);
+        assert!(hot.blob(&digest).is_none());
+        assert_eq!(chunk(&hot, &digest, 0), None);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::archived::ArchivedBlob;
 use super::chunk::{self, Chunk, PIECE_BYTES};
+use super::in_chunks::ChunksReader;
 use super::kept::Kept;
 use super::sums::{CHUNK_BYTES, Summer, Sums};
 use crate::blocking::blocking;
@@ -26,14 +27,18 @@ pub struct BlobReader(Source);
 enum Source {
     /// Until it is handed out.
     AtHand(Option<Bytes>),
+    InChunks(ChunksReader),
     Archive(Box<ArchiveReader>),
 }
 
 impl BlobReader {
-    /// Of all the blob's bytes, those at `range`.
-    pub(super) fn at_hand(bytes: &Bytes, range: Range<u64>) -> Self {
-        let [start, end] = [range.start, range.end].map(|at| at.min(bytes.len() as u64) as usize);
-        Self(Source::AtHand((start < end).then(|| bytes.slice(start..end))))
+    /// What is at hand already.
+    pub(super) fn at_hand(bytes: Bytes) -> Self {
+        Self(Source::AtHand(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+
+    pub(super) fn in_chunks(reader: ChunksReader) -> Self {
+        Self(Source::InChunks(reader))
     }
 
     pub(super) fn archive(reader: ArchiveReader) -> Self {
@@ -46,8 +51,17 @@ impl BlobReader {
     /// When the bytes are damaged or cannot be read; the answer must then be cut short. Damage is
     /// dealt with in the background.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if let Source::InChunks(reader) = &mut self.0 {
+            if let Some(piece) = reader.next() {
+                return Ok(Some(piece));
+            }
+            if !reader.is_at_end() {
+                *self = Self::archive(Box::pin(reader.in_archive()).await?);
+            }
+        }
         match &mut self.0 {
             Source::AtHand(piece) => Ok(piece.take()),
+            Source::InChunks(_) => Ok(None),
             Source::Archive(reader) => reader.next().await,
         }
     }
@@ -141,10 +155,11 @@ impl ArchiveReader {
         let start = number * CHUNK_BYTES as u64;
         // Those that others had read meanwhile were taken from memory.
         while self.ahead.pop_front_if(|ahead| ahead.number < number).is_some() {}
-        let pieces = match self.hot_chunk(number) {
-            Some(pieces) => pieces,
-            None => self.checked_chunk(number).await?,
-        };
+        if let Some(piece) = self.at_hand() {
+            self.checked = None;
+            return Ok(piece);
+        }
+        let pieces = self.checked_chunk(number).await?;
         let from = (self.range.start - start) as usize;
         let to = (self.range.end - start).min(CHUNK_BYTES as u64) as usize;
         let mut pieces = chunk::cut(pieces, from..to);
@@ -159,12 +174,12 @@ impl ArchiveReader {
         Ok(first)
     }
 
-    /// The pieces of a chunk that was checked for somebody else.
-    fn hot_chunk(&self, number: u64) -> Option<VecDeque<Bytes>> {
+    /// What is next, of a chunk that was checked for somebody else.
+    fn at_hand(&self) -> Option<Bytes> {
         match (&self.blob, &self.check) {
             // Without sums the whole has to pass by.
             (Some(ArchivedBlob { look: Some(_), shared, digest, .. }), Check::Sums(_)) => {
-                shared.hot.chunk(digest, number)
+                shared.hot.start_of(digest, &self.range)
             }
             _ => None,
         }

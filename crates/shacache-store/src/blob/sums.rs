@@ -24,6 +24,11 @@ impl Sums {
         self.size
     }
 
+    /// How many chunks the blob has.
+    pub(crate) fn chunks(&self) -> u64 {
+        self.crcs.len() as u64
+    }
+
     /// Whether `pieces` are, one after another, the whole chunk number `chunk`.
     pub(crate) fn check<'a>(&self, chunk: u64, pieces: impl IntoIterator<Item = &'a [u8]>) -> bool {
         matches(&self.crcs, chunk, pieces).unwrap_or(false)

@@ -149,7 +149,7 @@ impl BlobStore {
         match checked.await? {
             Checked::Whole { .. } => {
                 // Who asks would have uploaded it otherwise.
-                self.0.usage.note(&asked);
+                self.0.usage.note(&asked, Duration::ZERO);
                 Ok(true)
             }
             Checked::Damaged { .. } | Checked::Absent => Ok(false),
