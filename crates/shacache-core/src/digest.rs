@@ -5,7 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA512};
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
 pub use self::alias::{AliasDigest, AliasHasher, Aliases, AnyDigest, AnyDigestError};
 
@@ -44,9 +43,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; Self::HEX_LEN];
-        HEXLOWER.encode_mut(&self.0, &mut digits);
-        f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+        f.write_str(const_hex::Buffer::<{ Self::LEN }>::new().format(&self.0))
     }
 }
 
@@ -125,10 +122,8 @@ pub(crate) fn decode_hex(text: &str, bytes: &mut [u8]) -> Result<(), DigestError
     if text.len() != expected {
         return Err(DigestError::Length { expected, found: text.len() });
     }
-    match HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), bytes) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(DigestError::NotHex),
-    }
+    // It takes a prefix "0x" for none of the digits, which then are too few.
+    const_hex::decode_to_slice(text, bytes).map_err(|_| DigestError::NotHex)
 }
 
 #[cfg(test)]
@@ -158,6 +153,22 @@ mod tests {
         assert_eq!("abc".parse::<Digest>(), Err(DigestError::Length { expected: 128, found: 3 }));
         assert_eq!("g".repeat(128).parse::<Digest>(), Err(DigestError::NotHex));
         assert_eq!("é".repeat(64).parse::<Digest>(), Err(DigestError::NotHex));
+    }
+
+    #[test]
+    fn each_character_counts_wherever_it_stands() {
+        for at in 0..Digest::HEX_LEN {
+            for character in (0..=127_u8).map(char::from) {
+                let mut text = "0".repeat(Digest::HEX_LEN);
+                text.replace_range(at..=at, character.encode_utf8(&mut [0; 4]));
+                let expected = character.to_digit(16).map(|digit| {
+                    let mut bytes = [0; Digest::LEN];
+                    bytes[at / 2] = (digit as u8) << if at % 2 == 0 { 4 } else { 0 };
+                    Digest::from_bytes(bytes)
+                });
+                assert_eq!(text.parse::<Digest>().ok(), expected, "{character:?} at {at}");
+            }
+        }
     }
 
     proptest! {

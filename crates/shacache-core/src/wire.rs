@@ -2,7 +2,7 @@
 //! names and values. Each stands here once, so that the two sides cannot drift apart. Must not
 //! know how a request is sent or answered.
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
 
 use crate::digest::Digest;
 use crate::key::Key;
@@ -66,11 +66,7 @@ pub fn repr_digest(digest: &Digest) -> String {
 /// The strong entity tag of a blob (RFC 9110, section 8.8.3), quotes included.
 #[must_use]
 pub fn entity_tag(digest: &Digest) -> String {
-    let mut tag = String::with_capacity(Digest::HEX_LEN + 2);
-    tag.push('"');
-    HEXLOWER.encode_append(digest.as_bytes(), &mut tag);
-    tag.push('"');
-    tag
+    format!("\"{digest}\"")
 }
 
 /// Slashes at the end of `base` do not matter, as for the old client.
