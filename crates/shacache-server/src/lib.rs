@@ -29,7 +29,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use ::http::Request;
-use tower::service_fn;
+use hyper::service::service_fn;
 
 use crate::app::App;
 use crate::http::Answers;

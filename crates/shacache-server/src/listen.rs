@@ -1,4 +1,4 @@
-//! The accept loop: from bound sockets to requests handed to a tower service.
+//! The accept loop: from bound sockets to requests handed to a service.
 //!
 //! `axum::serve` sets no header timeout and no limit on connections, and hyper has no timeout for
 //! a client that stops reading. This module owns those defences, the request-line rule that lets
@@ -42,12 +42,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
+use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
-use tower::Service;
 
 pub(crate) use admission::network;
 

@@ -28,9 +28,16 @@ use super::pace::{Missed, Pace};
 pub struct RequestBody {
     incoming: Incoming,
     exchange: Arc<Exchange>,
+    /// Made when the client is first waited for: most requests have no body.
+    watch: Option<Box<Watch>>,
+    state: State,
+}
+
+/// How fast it comes, and how long that may take.
+#[derive(Debug)]
+struct Watch {
     pace: Pace,
     alarm: Alarm,
-    state: State,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -81,9 +88,8 @@ impl BodyError {
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, exchange: Arc<Exchange>) -> Self {
-        let pace = Pace::new(&exchange.shared().limits.body);
         let state = if incoming.is_end_stream() { State::Complete } else { State::Open };
-        Self { incoming, exchange, pace, alarm: Alarm::default(), state }
+        Self { incoming, exchange, watch: None, state }
     }
 
     /// Who sends it.
@@ -93,9 +99,13 @@ impl RequestBody {
     }
 
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
-        self.pace.wait(Instant::now());
-        let Some((deadline, missed)) = self.pace.deadline() else { return Poll::Pending };
-        ready!(self.alarm.poll_passed(cx, deadline));
+        let Watch { pace, alarm } = &mut **self.watch.get_or_insert_with(|| {
+            let pace = Pace::new(&self.exchange.shared().limits.body);
+            Box::new(Watch { pace, alarm: Alarm::default() })
+        });
+        pace.wait(Instant::now());
+        let Some((deadline, missed)) = pace.deadline() else { return Poll::Pending };
+        ready!(alarm.poll_passed(cx, deadline));
         self.state = State::Failed;
         self.exchange.body_timed_out();
         Poll::Ready(match missed {
@@ -120,9 +130,11 @@ impl Body for RequestBody {
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
             return this.poll_overdue(cx).map(|error| Some(Err(error)));
         };
-        if this.pace.is_waiting() {
+        if let Some(Watch { pace, .. }) = this.watch.as_deref_mut()
+            && pace.is_waiting()
+        {
             let bytes = frame.as_ref().and_then(|f| f.as_ref().ok()?.data_ref());
-            this.pace.progress(Instant::now(), bytes.map_or(0, |bytes| bytes.len() as u64));
+            pace.progress(Instant::now(), bytes.map_or(0, |bytes| bytes.len() as u64));
         }
         Poll::Ready(match frame {
             Some(Ok(frame)) => {

@@ -6,17 +6,17 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
-use tower::Service;
 
 use super::alarm::Alarm;
 use super::exchange::{Exchange, Overdue};
@@ -49,25 +49,35 @@ pub(super) async fn run<IO, S, B>(
 {
     let limits = &shared.limits;
     let exchange = Arc::new(Exchange::new(Arc::clone(&shared), peer));
-    let stream = RequestStream::new(io, Arc::clone(&exchange), limits.request_line_bytes);
+    let stream = RequestStream::new(io, Arc::clone(&exchange));
     let service = ConnectionService::new(service, Arc::clone(&exchange));
-    let mut http = http1::Builder::new()
-        .header_read_timeout(None)
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(None)
         .max_buf_size(limits.buffer_bytes.max(SMALLEST_BUFFER_BYTES))
-        .max_header_size(limits.header_bytes)
-        .max_headers(limits.headers)
-        .serve_connection(TokioIo::new(stream), service);
+        .max_header_size(limits.header_bytes);
+    if limits.headers > FIELDS_AT_NO_COST {
+        http.max_headers(limits.headers);
+    }
+    let mut http = http.serve_connection(TokioIo::new(stream), service);
 
+    let news = stopping.clone();
     let mut stop = pin!(stopped(stopping));
+    let mut woken_by_stop = Waker::noop().clone();
     let mut stopping = false;
     let mut told = false;
     let mut alarm = Alarm::default();
     let end = poll_fn(|cx| {
         loop {
             // Before hyper, so that an answer made from here on says that it is the last one.
-            if !stopping && stop.as_mut().poll(cx).is_ready() {
-                stopping = true;
-                exchange.stop();
+            // The channel costs less to ask than the future, which has to know the waker.
+            let may_have_stopped =
+                !woken_by_stop.will_wake(cx.waker()) || news.has_changed().unwrap_or(true);
+            if !stopping && may_have_stopped {
+                woken_by_stop.clone_from(cx.waker());
+                if stop.as_mut().poll(cx).is_ready() {
+                    stopping = true;
+                    exchange.stop();
+                }
             }
             if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
                 return Poll::Ready(Ok(result));
@@ -111,6 +121,9 @@ pub(super) async fn run<IO, S, B>(
         shared.counters.lines_too_long.add();
         Some(Refusal::LineTooLong)
     } else {
+        if stream.has_too_many_fields() {
+            refusal = Refusal::HeadTooLarge;
+        }
         stream.head_refused().then_some(refusal)
     };
     let answer = refusal.map(|refusal| {
@@ -167,6 +180,10 @@ where
     }
     Ok(())
 }
+
+/// hyper has room for so many header fields; for a number that it is told, fewer too, it makes room
+/// for each request. The stream counts them.
+const FIELDS_AT_NO_COST: usize = 100;
 
 /// hyper refuses to run with less.
 const SMALLEST_BUFFER_BYTES: usize = 8 * 1024;

@@ -4,6 +4,8 @@
 //! hyper's only timeout covers a head, counted from the end of the answer before it: it cannot
 //! tell a silent connection from a slow head, and nothing watches a client that stops reading.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -13,12 +15,20 @@ use super::Peer;
 use super::connection::Shared;
 use super::pace::Pace;
 
-/// The state of one connection. Locks are held for a few instructions and never across a call out.
+/// The state of one connection. Locks are held for a few instructions and never across a call out;
+/// what is asked many times for each request is kept beside them. All of it is for the one task
+/// that the connection has.
 #[derive(Debug)]
 pub(super) struct Exchange {
     shared: Arc<Shared>,
     peer: Peer,
     state: Mutex<State>,
+    /// This connection takes no request after the one being answered.
+    closing: AtomicBool,
+    /// From the service's call until the socket has taken the last byte of its answer.
+    answer_open: AtomicBool,
+    /// The socket has yet to take what it was given: `writing` waits.
+    write_blocked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -32,10 +42,6 @@ struct State {
     reader: Option<Waker>,
     /// The answer's body, when it waits for the socket.
     answerer: Option<Waker>,
-    /// This connection takes no request after the one being answered.
-    closing: bool,
-    /// From the service's call until the socket has taken the last byte of its answer.
-    answer_open: bool,
     /// The client has stopped sending a body it had announced.
     body_overdue: bool,
     writing: Pace,
@@ -77,12 +83,17 @@ impl Exchange {
             framing: None,
             reader: None,
             answerer: None,
-            closing: false,
-            answer_open: false,
             body_overdue: false,
             writing: Pace::new(&shared.limits.response),
         };
-        Self { shared, peer, state: Mutex::new(state) }
+        Self {
+            shared,
+            peer,
+            state: Mutex::new(state),
+            closing: AtomicBool::new(false),
+            answer_open: AtomicBool::new(false),
+            write_blocked: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -116,17 +127,29 @@ impl Exchange {
         }
     }
 
+    /// A whole head has come at once.
+    pub(super) fn head_came(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.next_began = true;
+        if let Stage::FirstLine { .. } | Stage::Idle { .. } = state.stage {
+            state.stage = Stage::Head { since: now };
+        }
+    }
+
     /// hyper has understood the head: the service answers it from here on.
     pub(super) fn answering(&self, framing: Framing) {
         self.shared.counters.requests.add();
         let mut state = self.lock();
         state.stage = Stage::Answering;
-        state.answer_open = true;
         state.next_began = false;
         state.framing = Some(framing);
+        self.answer_open.store(true, Relaxed);
         // Where a chunked body ends is known to hyper alone, so what follows it is not for us to
         // read line by line: the connection ends with this answer.
-        state.closing |= framing == Framing::Chunked;
+        if framing == Framing::Chunked {
+            self.closing.store(true, Relaxed);
+        }
         let reader = state.reader.take();
         wake(state, reader);
     }
@@ -161,24 +184,23 @@ impl Exchange {
 
     /// The service dropped a body before its end.
     pub(super) fn body_abandoned(&self) {
-        self.lock().closing = true;
+        self.closing.store(true, Relaxed);
     }
 
     /// The client failed to send a body in time, and is not waited for again.
     pub(super) fn body_timed_out(&self) {
         self.shared.counters.body_timeouts.add();
-        let mut state = self.lock();
-        state.closing = true;
-        state.body_overdue = true;
+        self.closing.store(true, Relaxed);
+        self.lock().body_overdue = true;
     }
 
     /// The server is stopping.
     pub(super) fn stop(&self) {
-        self.lock().closing = true;
+        self.closing.store(true, Relaxed);
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.lock().closing
+        self.closing.load(Relaxed)
     }
 
     pub(super) fn is_body_overdue(&self) -> bool {
@@ -192,23 +214,24 @@ impl Exchange {
 
     /// Whether the socket has yet to take what it was given; if so, wakes the task when it took some.
     pub(super) fn is_write_blocked(&self, cx: &Context<'_>) -> bool {
-        let mut state = self.lock();
-        let blocked = state.writing.is_waiting();
+        let blocked = self.write_blocked.load(Relaxed);
         if blocked {
-            state.answerer = Some(cx.waker().clone());
+            self.lock().answerer = Some(cx.waker().clone());
         }
         blocked
     }
 
     pub(super) fn write_blocked(&self) {
+        self.write_blocked.store(true, Relaxed);
         self.lock().writing.wait(Instant::now());
     }
 
     pub(super) fn wrote(&self, bytes: usize) {
-        let mut state = self.lock();
-        if !state.writing.is_waiting() {
+        if !self.write_blocked.load(Relaxed) {
             return;
         }
+        self.write_blocked.store(false, Relaxed);
+        let mut state = self.lock();
         let now = Instant::now();
         state.writing.progress(now, bytes as u64);
         // A client that took its answer slowly has its idle time from the end of that.
@@ -221,13 +244,14 @@ impl Exchange {
 
     /// hyper has nothing left to write: an answer that has ended has left, too.
     pub(super) fn flushed(&self) {
-        let mut state = self.lock();
-        state.answer_open &= matches!(state.stage, Stage::Answering);
+        if self.answer_open.load(Relaxed) && !matches!(self.lock().stage, Stage::Answering) {
+            self.answer_open.store(false, Relaxed);
+        }
     }
 
     /// Whether what hyper writes belongs to an answer of the service.
     pub(super) fn is_answer_open(&self) -> bool {
-        self.lock().answer_open
+        self.answer_open.load(Relaxed)
     }
 
     /// Until when the client has to do something, and what it failed to do then.

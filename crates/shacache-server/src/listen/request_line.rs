@@ -21,8 +21,9 @@ pub fn escape_target(line: &[u8]) -> Cow<'_, [u8]> {
     let (method, rest) = line.split_at(space + 1);
     let end = memchr::memchr3(b' ', b'\r', b'\n', rest);
     let (target, version) = rest.split_at(end.unwrap_or(rest.len()));
-    // To the end rather than to the first, so that many bytes are looked at at once.
-    if target.iter().fold(0, |found, byte| found | u8::from(is_escaped(*byte))) == 0 {
+    let is_escaped = memchr::memchr3(b'"', b'#', b'<', target).is_some()
+        || memchr::memchr2(b'>', b'`', target).is_some();
+    if !is_escaped {
         return Cow::Borrowed(line);
     }
 
@@ -36,11 +37,6 @@ pub fn escape_target(line: &[u8]) -> Cow<'_, [u8]> {
     }
     escaped.extend_from_slice(version);
     Cow::Owned(escaped)
-}
-
-/// Whether [`escape`] has a code for it, told by comparisons alone.
-fn is_escaped(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'#') | (byte == b'<') | (byte == b'>') | (byte == b'`')
 }
 
 fn escape(byte: u8) -> Option<&'static [u8; 3]> {

@@ -24,11 +24,14 @@ pub(super) struct RequestStream<IO> {
     io: IO,
     exchange: Arc<Exchange>,
     longest_line: usize,
+    most_fields: usize,
     position: Position,
     /// The start of the request line that came last, as it came.
     line: Vec<u8>,
     /// hyper has written a refusal, which went nowhere.
     refused: bool,
+    /// hyper was made to refuse a head that has more fields than it may.
+    too_many_fields: bool,
     /// Read, and not looked at yet.
     raw: BytesMut,
     /// Looked at, for hyper to take.
@@ -59,17 +62,22 @@ struct Fields {
     line_start: bool,
     /// The last byte was a CR.
     after_return: bool,
+    /// How many lines came before it.
+    before: usize,
 }
 
 impl<IO> RequestStream<IO> {
-    pub(super) fn new(io: IO, exchange: Arc<Exchange>, longest_line: usize) -> Self {
+    pub(super) fn new(io: IO, exchange: Arc<Exchange>) -> Self {
+        let limits = &exchange.shared().limits;
         Self {
             io,
+            longest_line: limits.request_line_bytes,
+            most_fields: limits.headers,
             exchange,
-            longest_line,
             position: Position::Line,
             line: Vec::new(),
             refused: false,
+            too_many_fields: false,
             raw: BytesMut::new(),
             ready: BytesMut::new(),
             ended: false,
@@ -83,6 +91,11 @@ impl<IO> RequestStream<IO> {
     /// Whether hyper refused a request's head. The client has heard nothing of it.
     pub(super) fn head_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether it did so because there are more header fields than there may be.
+    pub(super) fn has_too_many_fields(&self) -> bool {
+        self.too_many_fields
     }
 
     /// As much of the last request line as is worth keeping for a refusal.
@@ -139,22 +152,29 @@ impl<IO> RequestStream<IO> {
                     }
                     self.position = Position::Fields(Fields::START);
                 }
-                Position::Fields(fields) => match scan_fields(&self.raw, fields) {
-                    Scanned::Fields(fields) => {
-                        self.ready.unsplit(self.raw.split());
-                        self.position = Position::Fields(fields);
-                        return self.ready.is_empty();
+                Position::Fields(fields) => {
+                    match scan_fields(&self.raw, fields, self.most_fields) {
+                        Scanned::Fields(fields) => {
+                            self.ready.unsplit(self.raw.split());
+                            self.position = Position::Fields(fields);
+                            return self.ready.is_empty();
+                        }
+                        Scanned::HeadEnd(taken) => {
+                            self.ready.unsplit(self.raw.split_to(taken));
+                            self.position = Position::HeadEnd;
+                            return false;
+                        }
+                        Scanned::BareFeed(at) => {
+                            self.hand_over_as_malformed(at);
+                            return false;
+                        }
+                        Scanned::TooMany(at) => {
+                            self.too_many_fields = true;
+                            self.hand_over_as_malformed(at);
+                            return false;
+                        }
                     }
-                    Scanned::HeadEnd(taken) => {
-                        self.ready.unsplit(self.raw.split_to(taken));
-                        self.position = Position::HeadEnd;
-                        return false;
-                    }
-                    Scanned::BareFeed(at) => {
-                        self.hand_over_as_malformed(at);
-                        return false;
-                    }
-                },
+                }
                 Position::HeadEnd | Position::Body(_) | Position::Rest | Position::LineTooLong => {
                     return false;
                 }
@@ -164,9 +184,9 @@ impl<IO> RequestStream<IO> {
 }
 
 impl<IO> RequestStream<IO> {
-    /// Hands over what stands before a line feed without a CR, and in its place what hyper refuses
-    /// at once. hyper would take it for the end of a line; a proxy that does not would have passed
-    /// on one request where this server finds two.
+    /// Hands over what stands before a line feed, and in its place what hyper refuses at once. If no
+    /// CR stands before it, hyper would take it for the end of a line all the same; a proxy that
+    /// does not would have passed on one request where this server finds two.
     fn hand_over_as_malformed(&mut self, line_feed: usize) {
         self.ready.unsplit(self.raw.split_to(line_feed));
         self.ready.extend_from_slice(b"\0");
@@ -198,9 +218,8 @@ impl<IO: AsyncRead + Unpin> RequestStream<IO> {
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let came = &buf.filled()[before..];
         self.ended |= came.is_empty();
-        if let Some(line) = line_of_whole_head(came, self.longest_line) {
-            self.exchange.request_began();
-            self.exchange.line_complete();
+        if let Some(line) = line_of_whole_head(came, self.longest_line, self.most_fields) {
+            self.exchange.head_came();
             note_line(&mut self.line, line);
             self.position = Position::HeadEnd;
             return Poll::Ready(Ok(true));
@@ -353,7 +372,7 @@ fn note_line(noted: &mut Vec<u8>, line: &[u8]) {
 }
 
 /// The request line of a head, if that is all of `bytes` and to be passed on as it is.
-fn line_of_whole_head(bytes: &[u8], longest_line: usize) -> Option<&[u8]> {
+fn line_of_whole_head(bytes: &[u8], longest_line: usize, most_fields: usize) -> Option<&[u8]> {
     let end = memchr::memchr(b'\n', bytes)?;
     let (line, fields) = bytes.split_at(end + 1);
     let is_plain = line.len() <= longest_line
@@ -361,8 +380,8 @@ fn line_of_whole_head(bytes: &[u8], longest_line: usize) -> Option<&[u8]> {
         && line.ends_with(b"\r\n")
         && matches!(escape_target(line), Cow::Borrowed(_));
     let ends = |taken| taken == fields.len();
-    let is_whole =
-        matches!(scan_fields(fields, Fields::START), Scanned::HeadEnd(taken) if ends(taken));
+    let scanned = scan_fields(fields, Fields::START, most_fields);
+    let is_whole = matches!(scanned, Scanned::HeadEnd(taken) if ends(taken));
     (is_plain && is_whole).then_some(line)
 }
 
@@ -379,13 +398,13 @@ fn skip_empty_lines(raw: &mut BytesMut) {
 }
 
 impl Fields {
-    const START: Self = Self { line_start: true, after_return: false };
+    const START: Self = Self { line_start: true, after_return: false, before: 0 };
 
     /// Where `bytes`, without a line feed among them, lead.
     fn after(self, bytes: &[u8]) -> Self {
         let Some(last) = bytes.last() else { return self };
         let line_start = self.line_start && bytes.iter().all(|byte| *byte == b'\r');
-        Self { line_start, after_return: *last == b'\r' }
+        Self { line_start, after_return: *last == b'\r', ..self }
     }
 }
 
@@ -397,9 +416,11 @@ enum Scanned {
     HeadEnd(usize),
     /// A line feed without a CR stands there.
     BareFeed(usize),
+    /// There is a line that ends there and is one more than there may be.
+    TooMany(usize),
 }
 
-fn scan_fields(raw: &[u8], mut fields: Fields) -> Scanned {
+fn scan_fields(raw: &[u8], mut fields: Fields, most: usize) -> Scanned {
     let mut start = 0;
     for feed in memchr::memchr_iter(b'\n', raw) {
         fields = fields.after(&raw[start..feed]);
@@ -409,7 +430,10 @@ fn scan_fields(raw: &[u8], mut fields: Fields) -> Scanned {
         if fields.line_start {
             return Scanned::HeadEnd(feed + 1);
         }
-        (start, fields) = (feed + 1, Fields::START);
+        if fields.before == most {
+            return Scanned::TooMany(feed);
+        }
+        (start, fields) = (feed + 1, Fields { before: fields.before + 1, ..Fields::START });
     }
     Scanned::Fields(fields.after(&raw[start..]))
 }

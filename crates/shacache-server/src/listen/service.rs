@@ -11,9 +11,8 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::service::Service;
 use pin_project_lite::pin_project;
-use tower::Service;
-use tower::util::{Oneshot, ServiceExt};
 
 use super::RequestBody;
 use super::exchange::{Exchange, Framing};
@@ -30,16 +29,15 @@ impl<S> ConnectionService<S> {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
+impl<S, B> Service<Request<Incoming>> for ConnectionService<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
-    S::Future: Send,
     B: Body<Data = Bytes> + Unpin,
 {
     type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
-    type Future = Answering<S>;
+    type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let exchange = Arc::clone(&self.exchange);
@@ -48,25 +46,25 @@ where
             None => Framing::Chunked,
         });
         let request = request.map(|body| RequestBody::new(body, Arc::clone(&exchange)));
-        Answering { answer: self.service.clone().oneshot(request), exchange: Some(exchange) }
+        Answering { answer: self.service.call(request), exchange: Some(exchange) }
     }
 }
 
 pin_project! {
     /// The service at work. In place, since hyper has room for one for each connection.
-    pub(super) struct Answering<S: Service<Request<RequestBody>>> {
+    pub(super) struct Answering<F> {
         #[pin]
-        answer: Oneshot<S, Request<RequestBody>>,
+        answer: F,
         // Until it is with the answer.
         exchange: Option<Arc<Exchange>>,
     }
 }
 
-impl<S, B> Future for Answering<S>
+impl<F, B, E> Future for Answering<F>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>>,
+    F: Future<Output = Result<Response<B>, E>>,
 {
-    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+    type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();

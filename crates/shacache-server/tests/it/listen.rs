@@ -29,6 +29,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
 use http_body_util::BodyExt;
+use hyper_util::service::TowerToHyperService;
 use shacache_server::listen::{
     Address, BodyError, Counters, Drain, Limits, Listener, MinimumFlow, Peer, RequestBody, Tls,
     serve,
@@ -96,6 +97,7 @@ impl Server {
                         request.extensions_mut().insert(peer);
                         request
                     });
+                let service = TowerToHyperService::new(service);
                 let serving = serve(vec![listener], service, limits, counted, stopped);
                 tokio::spawn(serving).await.expect("no panic")
             })

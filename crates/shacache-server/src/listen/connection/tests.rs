@@ -67,7 +67,7 @@ fn seen_through_us(input: &[u8], piece: usize) -> Vec<Seen> {
     let seen = Arc::<Mutex<Vec<Seen>>>::default();
     let notes = Arc::clone(&seen);
     watch_it(input, piece, |io| {
-        let service = tower::service_fn(move |request: Request<RequestBody>| {
+        let service = hyper::service::service_fn(move |request: Request<RequestBody>| {
             let notes = Arc::clone(&notes);
             async move { Ok::<_, Infallible>(note(request, notes).await) }
         });
@@ -167,6 +167,20 @@ fn the_comparison_compares_something() {
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].body.as_deref(), Some(&b"hi"[..]));
     assert_eq!(seen, seen_through_hyper_alone(input, 3));
+}
+
+#[test]
+fn as_many_fields_are_taken_as_by_hyper_with_that_limit() {
+    for (count, piece) in [63, 64, 65, 66, 100, 101]
+        .into_iter()
+        .flat_map(|count| [1, 7, 40, 100_000].map(|piece| (count, piece)))
+    {
+        let fields = "X: y\r\n".repeat(count);
+        let input = format!("GET /a HTTP/1.1\r\n{fields}\r\nGET /b HTTP/1.1\r\n\r\n");
+        let seen = seen_through_us(input.as_bytes(), piece);
+        assert_eq!(seen.len(), if count <= 64 { 2 } else { 0 }, "{count} in pieces of {piece}");
+        assert_eq!(seen, seen_through_hyper_alone(input.as_bytes(), piece));
+    }
 }
 
 target!(request_stream, |input| request_stream_property(seen_through_us, input),

@@ -179,6 +179,16 @@ fn too_much_head_is_431() {
 }
 
 #[test]
+fn more_fields_than_usual_are_taken_where_they_may_be() {
+    let idle = Duration::from_millis(200);
+    let server = Server::start(Limits { headers: 200, idle, ..limits() });
+    for (count, status) in [(101, 200), (200, 200), (201, 431)] {
+        let head = format!("GET /a HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(count));
+        assert_eq!(exchange(&server, head.as_bytes())[0].0, status, "{count}");
+    }
+}
+
+#[test]
 fn a_refused_head_behind_a_request_waits_for_its_answer() {
     let server = Server::start(limits());
     let mut client = server.connect();
