@@ -121,6 +121,11 @@ impl Report {
         self.name = Some(name);
     }
 
+    /// Counts that its handler panicked.
+    pub(crate) fn panicked(&self) {
+        self.metrics.panicked();
+    }
+
     pub(crate) fn exchange(&self) -> &Exchange {
         &self.exchange
     }

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::{Access, AccessError};
 use crate::config::Config;
+use crate::http::BlobHeaders;
 use crate::listen::{Counters, Limits, network};
 use crate::metrics::Metrics;
 use crate::mount::{HostName, Mounts};
@@ -49,6 +50,7 @@ struct Inner {
     writes_of_strangers: Arc<Semaphore>,
     connections: Arc<Counters>,
     metrics: Metrics,
+    blob_headers: BlobHeaders,
 }
 
 impl App {
@@ -86,6 +88,7 @@ impl App {
             writes: Arc::new(Semaphore::new(config.writes_at_once())),
             writes_of_strangers: Arc::new(Semaphore::new(for_strangers(config.writes_at_once()))),
             metrics: Metrics::new(Arc::clone(&connections), store.clone()),
+            blob_headers: BlobHeaders::new(),
             connections,
             access,
             store,
@@ -168,6 +171,11 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What answers about blobs say, as far as it is kept.
+    pub(crate) fn blob_headers(&self) -> &BlobHeaders {
+        &self.0.blob_headers
     }
 }
 

@@ -2,20 +2,24 @@
 //! on its way back. Must not know which routes there are, nor how anything is stored.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::thread;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture, Either, Ready};
 use http::header::{ACCEPT, ALLOW, CONTENT_LENGTH};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 
-use self::call::{Call, Mount, keep_private};
+pub(crate) use self::blob::BlobHeaders;
+use self::call::{Call, Mount, OpenRead, keep_private};
 use self::dispatch::Dispatch;
 use self::error::Failure;
+use self::host::Host;
 use self::routes::{Place, Resource};
 use crate::access::{Right, UploadPolicy};
 use crate::access_log::{Report, Watched};
@@ -24,6 +28,8 @@ use crate::listen::Peer;
 use crate::mount::{HostName, MountPath};
 
 mod administration;
+#[cfg(test)]
+mod at_hand;
 mod blob;
 mod browser;
 mod call;
@@ -79,37 +85,81 @@ impl Answers {
         Self(Arc::new(Inner { by_path, by_host, app }))
     }
 
-    /// Answers one request of `peer`. Everything that happens to any request stands here, in order.
-    pub(crate) async fn answer<B>(
-        self,
-        request: http::Request<B>,
-        peer: Option<Peer>,
-    ) -> Response<Watched>
+    /// Answers one request of `peer`: at once if what is asked for is at hand.
+    pub(crate) fn answer<B>(&self, request: http::Request<B>, peer: Option<Peer>) -> Answering
     where
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let metrics = self.0.app.metrics();
-        // First of all: from here on the request is reported even if this future is dropped.
-        let mut report = Report::begin(&request, peer, metrics.clone());
-        let accept = request.headers().get(ACCEPT).cloned();
-        let is_head = *request.method() == Method::HEAD;
+        // First of all: from here on the request is reported even if the future is dropped.
+        let mut report = Report::begin(&request, peer, self.0.app.metrics().clone());
+        let at_hand = AssertUnwindSafe(|| self.0.at_hand(&request, &mut report));
+        match panic::catch_unwind(at_hand).transpose() {
+            Some(answered) => {
+                let asked = match &answered {
+                    Ok(_) => Asked::of_get(),
+                    Err(_) => Asked::by(&request),
+                };
+                let response = asked.complete(answered.map(Ok), report);
+                Either::Left(future::ready(response))
+            }
+            None => Either::Right(self.clone().ask(request, report).boxed()),
+        }
+    }
+
+    /// Everything that happens to any request stands here, in order.
+    async fn ask<B>(self, request: http::Request<B>, mut report: Report) -> Response<Watched>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let asked = Asked::by(&request);
         // Most requests have no body: nothing is to be kept for one.
         let request = request.map(|body| match body.is_end_stream() {
             true => Body::empty(),
             false => Body::new(body),
         });
-        let answered = self.0.route(request, &mut report);
-        let mut response = match AssertUnwindSafe(answered).catch_unwind().await {
+        let answered = AssertUnwindSafe(self.0.route(request, &mut report)).catch_unwind().await;
+        asked.complete(answered, report)
+    }
+}
+
+/// An answer on its way.
+pub(crate) type Answering = Either<Ready<Response<Watched>>, BoxFuture<'static, Response<Watched>>>;
+
+/// What matters of a request once it is answered.
+struct Asked {
+    accept: Option<HeaderValue>,
+    is_head: bool,
+}
+
+impl Asked {
+    fn by<B>(request: &http::Request<B>) -> Self {
+        let accept = request.headers().get(ACCEPT).cloned();
+        Self { accept, is_head: *request.method() == Method::HEAD }
+    }
+
+    /// What matters where a GET succeeds.
+    fn of_get() -> Self {
+        Self { accept: None, is_head: false }
+    }
+
+    /// What happens to every answer, also to that of a handler that panicked.
+    fn complete(
+        self,
+        answered: thread::Result<Result<Response, Failure>>,
+        report: Report,
+    ) -> Response<Watched> {
+        let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(failure)) => failure.into_response(),
             Err(panic) => {
-                metrics.panicked();
+                report.panicked();
                 Failure::panicked(&*panic).into_response()
             }
         };
-        response = error::finish(response, accept.as_ref(), report.exchange());
-        if is_head {
+        let mut response = error::finish(response, self.accept.as_ref(), report.exchange());
+        if self.is_head {
             announce_length(&mut response);
             *response.body_mut() = Body::empty();
         }
@@ -120,12 +170,22 @@ impl Answers {
 }
 
 impl Inner {
+    /// What [`Inner::route`] would answer, if nothing has to be decided or waited for. Whatever it
+    /// would refuse is left to it.
+    fn at_hand<B>(&self, request: &http::Request<B>, report: &mut Report) -> Option<Response> {
+        let host = host::requested(request).ok()?;
+        let (mount, resource) = self.on(host).find(request.uri().path())?;
+        let operation = resource.operation(request.method())?;
+        let answer = operation.at_hand?;
+        let response = answer(OpenRead::admit(mount, operation.right, request)?)?;
+        report.route(resource.label);
+        Some(response)
+    }
+
     /// Finds what the request is for, asks whether it may, and has it answered.
     async fn route(&self, mut request: Request, report: &mut Report) -> Result<Response, Failure> {
         let host = host::requested(&request)?;
-        let own = host.and_then(|host| self.by_host.get(&host));
-        let Some((mount, resource)) = own.unwrap_or(&self.by_path).find(request.uri().path())
-        else {
+        let Some((mount, resource)) = self.on(host).find(request.uri().path()) else {
             return elsewhere(&request);
         };
         report.route(resource.label);
@@ -142,6 +202,17 @@ impl Inner {
             keep_private(&mut response);
         }
         Ok(response)
+    }
+}
+
+impl Inner {
+    fn on(&self, host: Option<Host<'_>>) -> &Dispatch {
+        match host {
+            Some(host) if !self.by_host.is_empty() => {
+                self.by_host.get(&host.name()).unwrap_or(&self.by_path)
+            }
+            Some(_) | None => &self.by_path,
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use ::http::Request;
+use futures_util::FutureExt as _;
 use hyper::service::service_fn;
 
 use crate::app::App;
@@ -46,8 +47,8 @@ pub async fn serve(
     let addresses = listeners.iter().map(Listener::local_addr);
     let answers = Answers::new(app.clone(), app.access().upload_policy(addresses));
     let service = service_fn(move |request: Request<RequestBody>| {
-        let (answers, peer) = (answers.clone(), request.body().peer().clone());
-        async move { Ok::<_, Infallible>(answers.answer(request, Some(peer)).await) }
+        let peer = request.body().peer().clone();
+        answers.answer(request, Some(peer)).map(Ok::<_, Infallible>)
     });
     listen::serve(listeners, service, limits, Arc::clone(app.connections()), shutdown).await
 }

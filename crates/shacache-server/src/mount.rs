@@ -165,7 +165,12 @@ impl HostName {
             return None;
         }
         let host = host.strip_suffix('.').unwrap_or(host);
-        (!host.is_empty() && !host.ends_with('.')).then(|| Self(host.to_ascii_lowercase().into()))
+        (!host.is_empty() && !host.ends_with('.')).then(|| Self::of_plain(host))
+    }
+
+    /// Of a host alone, known to be one.
+    pub(crate) fn of_plain(host: &str) -> Self {
+        Self(host.to_ascii_lowercase().into())
     }
 }
 

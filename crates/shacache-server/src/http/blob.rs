@@ -1,17 +1,20 @@
 //! The blob service: GET, HEAD, POST and PUT. Each handler reads the request, asks the store once
 //! and builds the answer. Must not know how blobs are kept, nor what they mean.
 
+use std::ops::Range;
+
 use axum::extract::Request;
 use axum::response::Response;
-use http::Method;
+use http::{HeaderMap, Method};
 use shacache_core::digest::{AnyDigest, Digest};
 use shacache_core::wire::BLOB_MEDIA_TYPE;
 use shacache_store::blob::{Blob, Resolved, Stored};
 
 use self::answer::BlobAnswer;
+pub(crate) use self::answer::BlobHeaders;
 use self::body::BlobBody;
-use super::call::Call;
-use super::condition::Condition;
+use super::call::{Call, OpenRead};
+use super::condition::{self, Condition};
 use super::error::Failure;
 use super::write::WriteBody;
 use super::{range, target};
@@ -23,23 +26,66 @@ mod body;
 
 /// `GET` and `HEAD` by any digest.
 pub(crate) async fn get(call: Call, request: Request) -> Result<Response, Failure> {
-    let headers = request.headers();
     let name: AnyDigest = target::below(request.uri(), call.path()).parse()?;
     let blob = find(&call, &name).await?.ok_or(Failure::NoBlob)?;
-    let size = blob.size();
-    let answer = BlobAnswer::new(call.path(), &name, &blob);
-    if Condition::evaluate(headers, answer.tag())? == Condition::NotModified {
-        return Ok(answer.not_modified());
+    let answer = BlobAnswer::new(call.app().blob_headers(), call.path(), &name, &blob);
+    match wanted(request.method(), request.headers(), &answer, blob.size())? {
+        Wanted::Nothing => Ok(answer.not_modified()),
+        Wanted::Headers => Ok(answer.head()),
+        Wanted::Bytes(part) => {
+            let range = answer.range(part.as_ref());
+            let body = BlobBody::read(call.app().metrics(), blob, range).await?;
+            Ok(answer.bytes(part, body))
+        }
+    }
+}
+
+/// `GET` by a blob's own digest, as far as the first bytes are in memory.
+pub(crate) fn at_hand(read: OpenRead<'_>) -> Option<Response> {
+    let digest: Digest = target::below(read.uri(), read.path()).parse().ok()?;
+    let blob = read.app().store().blobs().at_hand(&digest)?;
+    let name = AnyDigest::Sha512(digest);
+    let answer = BlobAnswer::new(read.app().blob_headers(), read.path(), &name, &blob);
+    match wanted(&Method::GET, read.headers(), &answer, blob.size()).ok()? {
+        Wanted::Nothing => Some(answer.not_modified()),
+        Wanted::Headers => Some(answer.head()),
+        Wanted::Bytes(part) => {
+            let range = answer.range(part.as_ref());
+            let body = BlobBody::at_hand(read.app().metrics(), blob, range)?;
+            Some(answer.bytes(part, body))
+        }
+    }
+}
+
+/// What a request for a blob that is there comes to.
+enum Wanted {
+    /// The client has it already.
+    Nothing,
+    Headers,
+    /// This part, or all of it.
+    Bytes(Option<Range<u64>>),
+}
+
+fn wanted(
+    method: &Method,
+    headers: &HeaderMap,
+    answer: &BlobAnswer,
+    size: u64,
+) -> Result<Wanted, Failure> {
+    let is_unconditional = condition::is_unconditional(headers);
+    if !is_unconditional && Condition::evaluate(headers, answer.tag())? == Condition::NotModified {
+        return Ok(Wanted::Nothing);
     }
     // A range means something for GET only (RFC 9110 §14.2).
-    if request.method() == Method::HEAD {
-        return Ok(answer.head());
+    if *method == Method::HEAD {
+        return Ok(Wanted::Headers);
+    }
+    if is_unconditional {
+        return Ok(Wanted::Bytes(None));
     }
     let part = range::requested(headers, answer.tag(), size)
         .map_err(|source| Failure::Range { source, size })?;
-    let wanted = part.clone().unwrap_or(0..size);
-    let body = BlobBody::read(call.app().metrics(), blob, wanted).await?;
-    Ok(answer.bytes(part, body))
+    Ok(Wanted::Bytes(part))
 }
 
 /// `POST` of new bytes; `PUT` to the same place is the older verb for it.

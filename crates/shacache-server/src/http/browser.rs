@@ -6,8 +6,12 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
-/// Adds the headers; a policy that an answer has of its own stays.
+/// Adds the headers, unless an answer was begun with them; a policy that it has of its own stays.
 pub(crate) fn protect(headers: &mut HeaderMap) {
+    // Nothing else adds the first of them, so where that one is the others are, too.
+    if headers.contains_key(X_CONTENT_TYPE_OPTIONS) {
+        return;
+    }
     // Bytes are what the content type says, and never a script or a page by their looks.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers

@@ -1,13 +1,14 @@
-//! One request that was granted the right its route asks for. [`Call::admit`] is the only way to
-//! make one, and handlers take nothing else as their state. Must not know handlers.
+//! One request that was granted the right its route asks for. [`Call::admit`] and, for what is open to
+//! everybody, [`OpenRead::admit`] are the only ways to make one, and handlers take nothing else as
+//! their state. Must not know handlers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::error::Failure;
 use super::target;
@@ -102,6 +103,45 @@ impl Call {
     /// On whose account a blob lies until it is claimed; `None` where one address speaks for many.
     pub(crate) fn holder(&self) -> Option<IpAddr> {
         self.holder
+    }
+}
+
+/// A GET of what everybody may read: whoever sends it, nothing has to be decided or waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenRead<'a> {
+    mount: &'a Mount,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> OpenRead<'a> {
+    /// `None` for any other request, and where tokens may have to be taken out of the target.
+    pub(crate) fn admit<B>(
+        mount: &'a Mount,
+        right: Right,
+        request: &'a http::Request<B>,
+    ) -> Option<Self> {
+        let (uri, headers) = (request.uri(), request.headers());
+        let is_open = right == Right::Read && !mount.0.app.access().is_private();
+        let is_plain = *request.method() == Method::GET && uri.query().is_none();
+        (is_open && is_plain).then_some(Self { mount, uri, headers })
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.mount.0.app
+    }
+
+    /// The path that the service was called at.
+    pub(crate) fn path(&self) -> &MountPath {
+        self.mount.path()
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        self.uri
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.headers
     }
 }
 

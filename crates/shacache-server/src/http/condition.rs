@@ -3,7 +3,7 @@
 //! date, so the two date conditions are ignored, as §13.1.3 and §13.1.4 ask for. Must not know
 //! what is being asked for, nor how it is answered.
 
-use http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE};
+use http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderName};
 
 /// What the conditions of a GET or HEAD come to, in the order of RFC 9110 §13.2.2.
@@ -20,7 +20,7 @@ impl Condition {
     ///
     /// # Errors
     /// When `If-Match` does not hold, or a list of tags cannot be read.
-    pub(crate) fn evaluate(headers: &HeaderMap, tag: &str) -> Result<Self, ConditionError> {
+    pub(crate) fn evaluate(headers: &HeaderMap, tag: &[u8]) -> Result<Self, ConditionError> {
         // If-Match compares strongly: a weak tag never matches.
         if let Some(matched) = any_tag(headers, IF_MATCH, |tag_| !tag_.weak && tag_.is(tag))?
             && !matched
@@ -34,9 +34,15 @@ impl Condition {
     }
 }
 
+/// Whether a request asks for all there is, whatever the client has. Most do, and are spared the
+/// rest: it is told by one look at the names of their headers.
+pub(crate) fn is_unconditional(headers: &HeaderMap) -> bool {
+    !headers.keys().any(|name| CONDITIONS.contains(name))
+}
+
 /// Whether a range may be answered: there is no `If-Range`, or it holds the strong tag. Anything
 /// else, a date included, means that the client holds something different and wants the whole.
-pub(crate) fn range_applies(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn range_applies(headers: &HeaderMap, tag: &[u8]) -> bool {
     headers.get_all(IF_RANGE).iter().all(|value| {
         matches!(Tag::read(value.as_bytes()), Some((found, [])) if !found.weak && found.is(tag))
     })
@@ -53,6 +59,8 @@ pub(crate) enum ConditionError {
     Malformed(HeaderName),
 }
 
+static CONDITIONS: [HeaderName; 4] = [IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE];
+
 /// One entity tag as a client wrote it.
 struct Tag<'a> {
     weak: bool,
@@ -60,8 +68,8 @@ struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    fn is(&self, tag: &str) -> bool {
-        self.opaque == tag.as_bytes()
+    fn is(&self, tag: &[u8]) -> bool {
+        self.opaque == tag
     }
 
     /// Reads the tag that `text` begins with; gives what follows it too.
@@ -132,32 +140,32 @@ mod tests {
         for value in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*", ",, \"x,y\",\"a\"", "\"b\",W/\"a\","]
         {
             let headers = headers(&[(IF_NONE_MATCH, value)]);
-            assert_eq!(Condition::evaluate(&headers, "a"), Ok(Condition::NotModified), "{value}");
+            assert_eq!(Condition::evaluate(&headers, b"a"), Ok(Condition::NotModified), "{value}");
         }
         for value in ["\"b\"", "\"A\"", "\"a,b\"", ""] {
             let headers = headers(&[(IF_NONE_MATCH, value)]);
-            assert_eq!(Condition::evaluate(&headers, "a"), Ok(Condition::Met), "{value}");
+            assert_eq!(Condition::evaluate(&headers, b"a"), Ok(Condition::Met), "{value}");
         }
     }
 
     #[test]
     fn if_match_compares_strongly_and_comes_first() {
         let weak = headers(&[(IF_MATCH, "W/\"a\"")]);
-        assert_eq!(Condition::evaluate(&weak, "a"), Err(ConditionError::Failed));
+        assert_eq!(Condition::evaluate(&weak, b"a"), Err(ConditionError::Failed));
         let strong = headers(&[(IF_MATCH, "\"b\"")]);
-        assert_eq!(Condition::evaluate(&strong, "a"), Err(ConditionError::Failed));
+        assert_eq!(Condition::evaluate(&strong, b"a"), Err(ConditionError::Failed));
         let both = headers(&[(IF_NONE_MATCH, "\"a\""), (IF_MATCH, "\"b\"")]);
-        assert_eq!(Condition::evaluate(&both, "a"), Err(ConditionError::Failed));
+        assert_eq!(Condition::evaluate(&both, b"a"), Err(ConditionError::Failed));
         let met = headers(&[(IF_MATCH, "\"b\", \"a\"")]);
-        assert_eq!(Condition::evaluate(&met, "a"), Ok(Condition::Met));
+        assert_eq!(Condition::evaluate(&met, b"a"), Ok(Condition::Met));
         let any = headers(&[(IF_MATCH, "*")]);
-        assert_eq!(Condition::evaluate(&any, "a"), Ok(Condition::Met));
+        assert_eq!(Condition::evaluate(&any, b"a"), Ok(Condition::Met));
     }
 
     #[test]
     fn several_lines_are_one_list() {
         let headers = headers(&[(IF_NONE_MATCH, "\"b\""), (IF_NONE_MATCH, "\"a\"")]);
-        assert_eq!(Condition::evaluate(&headers, "a"), Ok(Condition::NotModified));
+        assert_eq!(Condition::evaluate(&headers, b"a"), Ok(Condition::NotModified));
     }
 
     #[test]
@@ -165,16 +173,16 @@ mod tests {
         for value in ["a", "\"a", "\"a\" \"b\"", "w/\"a\"", "\"a\", *", "W/ \"a\"", "\"a b\""] {
             let headers = headers(&[(IF_NONE_MATCH, value)]);
             let refused = Err(ConditionError::Malformed(IF_NONE_MATCH));
-            assert_eq!(Condition::evaluate(&headers, "a"), refused, "{value}");
+            assert_eq!(Condition::evaluate(&headers, b"a"), refused, "{value}");
         }
     }
 
     #[test]
     fn if_range_holds_for_the_same_strong_tag_only() {
-        assert!(range_applies(&HeaderMap::new(), "a"));
-        assert!(range_applies(&headers(&[(IF_RANGE, "\"a\"")]), "a"));
+        assert!(range_applies(&HeaderMap::new(), b"a"));
+        assert!(range_applies(&headers(&[(IF_RANGE, "\"a\"")]), b"a"));
         for value in ["\"b\"", "W/\"a\"", "a", "Sun, 22 Nov 2026 12:00:00 GMT", "\"a\", \"b\""] {
-            assert!(!range_applies(&headers(&[(IF_RANGE, value)]), "a"), "{value}");
+            assert!(!range_applies(&headers(&[(IF_RANGE, value)]), b"a"), "{value}");
         }
     }
 
@@ -184,8 +192,8 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 for name in [IF_MATCH, IF_NONE_MATCH, IF_RANGE] {
                     let headers = HeaderMap::from_iter([(name, value.clone())]);
-                    let _decided = Condition::evaluate(&headers, "a");
-                    let _decided = range_applies(&headers, "a");
+                    let _decided = Condition::evaluate(&headers, b"a");
+                    let _decided = range_applies(&headers, b"a");
                 }
             }
         }
@@ -197,7 +205,7 @@ mod tests {
     /// Both headers read lists alike, a strong match is a weak one too, and a list means the same
     /// when it stands there twice.
     fn condition_property(
-        evaluate: fn(&HeaderMap, &str) -> Result<Condition, ConditionError>,
+        evaluate: fn(&HeaderMap, &[u8]) -> Result<Condition, ConditionError>,
         input: &[u8],
     ) {
         let Ok(value) = HeaderValue::from_bytes(input) else { return };
@@ -205,8 +213,8 @@ mod tests {
             let once = HeaderMap::from_iter([(name.clone(), value.clone())]);
             let mut twice = once.clone();
             twice.append(name, value.clone());
-            assert_eq!(evaluate(&once, "a"), evaluate(&twice, "a"));
-            evaluate(&once, "a")
+            assert_eq!(evaluate(&once, b"a"), evaluate(&twice, b"a"));
+            evaluate(&once, b"a")
         };
         let (strong, weak) = (decided(IF_MATCH), decided(IF_NONE_MATCH));
         let malformed =
@@ -216,12 +224,12 @@ mod tests {
             assert_eq!(weak, Ok(Condition::NotModified));
         }
         let applies = HeaderMap::from_iter([(IF_RANGE, value)]);
-        if range_applies(&applies, "a") {
+        if range_applies(&applies, b"a") {
             assert_eq!((strong, weak), (Ok(Condition::Met), Ok(Condition::NotModified)));
         }
     }
 
-    fn met_by_any_tag(headers: &HeaderMap, tag: &str) -> Result<Condition, ConditionError> {
+    fn met_by_any_tag(headers: &HeaderMap, tag: &[u8]) -> Result<Condition, ConditionError> {
         match Condition::evaluate(headers, tag) {
             Err(ConditionError::Failed) => Ok(Condition::Met),
             decided => decided,

@@ -15,13 +15,27 @@ pub(crate) struct Dispatch(Vec<Mounted>);
 #[derive(Debug)]
 struct Mounted {
     mount: Mount,
-    resources: Vec<Resource>,
+    resources: Vec<(Vec<Form>, Resource)>,
+}
+
+/// Which paths a resource has.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// This one.
+    Exactly(&'static str),
+    /// Those that go on with one more segment.
+    Segment(&'static str),
+    /// Those that go on, however.
+    Rest(&'static str),
 }
 
 impl Dispatch {
     /// Adds what `table` has for `place`, below `mount`.
     pub(crate) fn with(mut self, table: Vec<Resource>, place: Place, mount: Mount) -> Self {
-        let resources = table.into_iter().filter(|resource| resource.place == place).collect();
+        let here = table.into_iter().filter(|resource| resource.place == place);
+        let forms =
+            |resource: &Resource| resource.paths.iter().map(|path| Form::of(path)).collect();
+        let resources = here.map(|resource| (forms(&resource), resource)).collect();
         self.0.push(Mounted { mount, resources });
         self
     }
@@ -34,18 +48,33 @@ impl Dispatch {
         }
         self.0.iter().find_map(|Mounted { mount, resources }| {
             let below = path.strip_prefix(mount.path().as_str())?;
-            let is_there = |resource: &&Resource| resource.paths.iter().any(|it| fits(it, below));
-            resources.iter().find(is_there).map(|resource| (mount, resource))
+            let is_there = |forms: &[Form]| forms.iter().any(|form| form.fits(below));
+            let found = resources.iter().find(|(forms, _)| is_there(forms));
+            found.map(|(_, resource)| (mount, resource))
         })
     }
 }
 
-/// Whether a path has this form: the same, one segment in place of `{…}`, or anything but nothing in
-/// place of `{*…}`.
-fn fits(form: &str, path: &str) -> bool {
-    let Some((before, name)) = form.split_once('{') else { return form == path };
-    path.strip_prefix(before)
-        .is_some_and(|rest| !rest.is_empty() && (name.starts_with('*') || !rest.contains('/')))
+impl Form {
+    /// As the table spells it: `{…}` stands for a segment, `{*…}` for all that is left.
+    fn of(path: &'static str) -> Self {
+        match path.split_once('{') {
+            None => Self::Exactly(path),
+            Some((before, name)) if name.starts_with('*') => Self::Rest(before),
+            Some((before, _)) => Self::Segment(before),
+        }
+    }
+
+    fn fits(self, path: &str) -> bool {
+        let rest = |before| path.strip_prefix(before).filter(|rest| !rest.is_empty());
+        match self {
+            Self::Exactly(form) => path == form,
+            Self::Segment(before) => {
+                rest(before).is_some_and(|rest| memchr::memchr(b'/', rest.as_bytes()).is_none())
+            }
+            Self::Rest(before) => rest(before).is_some(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +103,7 @@ mod tests {
             ("/{*key}", "/", false),
             ("/{*key}", "a", false),
         ] {
-            assert_eq!(fits(form, path), is_fit, "{form} {path}");
+            assert_eq!(Form::of(form).fits(path), is_fit, "{form} {path}");
         }
     }
 }

@@ -8,14 +8,14 @@
 //! until the new route is in it. Must not know how a right is decided upon, nor how a path is found.
 
 use std::fmt;
-use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 
-use super::call::Call;
+use super::call::{Call, OpenRead};
 use super::{administration, blob, directory, ops, signers};
 use crate::access::Right;
 use crate::metrics::Route;
@@ -29,10 +29,12 @@ pub(crate) fn table() -> Vec<Resource> {
             .put(Right::Upload, "putBlobs", "Store bytes, as POST does", &[201], blob::post),
         Resource::new(Place::Shacache, &["/{digest}"], Route::Blob)
             .get(Right::Read, "getBlob", "Bytes by their digest", &[200, 206, 304], blob::get)
+            .at_hand(blob::at_hand)
             .put(Right::Upload, "putBlob", "Store bytes of this SHA-512", &[201], blob::put),
         // The empty key has a route too, so that it is refused in words.
         Resource::new(Place::Shadir, &["/", "/{*key}"], Route::Key)
             .get(Right::Read, "getEntries", "All entries of a key", &[200, 304], directory::get)
+            .at_hand(directory::at_hand)
             .put(Right::Put, "putEntry", "One more entry under a key", &[201], directory::put)
             .post(Right::Put, "postEntry", "One more entry, as PUT does", &[201], directory::put),
         Resource::new(Place::Server, &["/healthz", "/health"], Route::Operations).get(
@@ -133,12 +135,17 @@ pub(crate) struct Operation {
     /// What it answers unless it fails.
     pub(crate) statuses: &'static [u16],
     pub(crate) handler: Handling,
+    /// What answers before the handler is asked, if it can do so at once: the same as that would,
+    /// or nothing.
+    pub(crate) at_hand: Option<AtHand>,
 }
 
+/// A function that answers with what is at hand.
+pub(crate) type AtHand = fn(OpenRead<'_>) -> Option<Response>;
+
 /// A handler as the table has it.
-#[derive(Clone)]
 pub(crate) struct Handling(
-    Arc<dyn Fn(Call, Request) -> BoxFuture<'static, Response> + Send + Sync>,
+    Box<dyn Fn(Call, Request) -> BoxFuture<'static, Response> + Send + Sync>,
 );
 
 /// An async function that answers a request.
@@ -152,9 +159,9 @@ where
     A: Future<Output: IntoResponse> + Send + 'static,
 {
     fn handling(self) -> Handling {
-        Handling(Arc::new(move |call, request| {
-            let answer = self(call, request);
-            Box::pin(async move { answer.await.into_response() })
+        // An async block that waits for it would have room for it twice.
+        Handling(Box::new(move |call, request| {
+            self(call, request).map(IntoResponse::into_response).boxed()
         }))
     }
 }
@@ -185,8 +192,7 @@ impl Resource {
         statuses: &'static [u16],
         handler: impl Handler,
     ) -> Self {
-        let handler = handler.handling();
-        self.with(Operation { method: Method::GET, right, name, summary, statuses, handler })
+        self.with(Method::GET, right, name, summary, statuses, handler.handling())
     }
 
     pub(super) fn post(
@@ -197,8 +203,7 @@ impl Resource {
         statuses: &'static [u16],
         handler: impl Handler,
     ) -> Self {
-        let handler = handler.handling();
-        self.with(Operation { method: Method::POST, right, name, summary, statuses, handler })
+        self.with(Method::POST, right, name, summary, statuses, handler.handling())
     }
 
     fn put(
@@ -209,12 +214,29 @@ impl Resource {
         statuses: &'static [u16],
         handler: impl Handler,
     ) -> Self {
-        let handler = handler.handling();
-        self.with(Operation { method: Method::PUT, right, name, summary, statuses, handler })
+        self.with(Method::PUT, right, name, summary, statuses, handler.handling())
     }
 
-    fn with(mut self, operation: Operation) -> Self {
+    fn with(
+        mut self,
+        method: Method,
+        right: Right,
+        name: &'static str,
+        summary: &'static str,
+        statuses: &'static [u16],
+        handler: Handling,
+    ) -> Self {
+        let at_hand = None;
+        let operation = Operation { method, right, name, summary, statuses, handler, at_hand };
         self.operations.push(operation);
+        self
+    }
+
+    /// The method that was added last can be answered by `answer`, too.
+    fn at_hand(mut self, answer: AtHand) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.at_hand = Some(answer);
+        }
         self
     }
 

@@ -5,54 +5,120 @@ use std::ops::Range;
 
 use axum::body::Body;
 use axum::response::Response;
+use foldhash::fast::RandomState;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_LOCATION,
     CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use shacache_core::digest::{AnyDigest, Digest};
 use shacache_core::wire::{
     self, BLOB_MEDIA_TYPE, CACHE_AFTER_ASKING, CACHE_FOR_EVER, TEXT_MEDIA_TYPE, UNCLAIMED_SECONDS,
 };
 use shacache_store::blob::{Blob, Stored};
 
+use crate::http::browser;
 use crate::mount::MountPath;
+
+/// What answers say about blobs that are asked for again and again. All of it follows from the
+/// digest, and to write it down anew costs more than to find the blob.
+#[derive(Debug)]
+pub(crate) struct BlobHeaders(Cache<Digest, HeaderMap, UnitWeighter, RandomState>);
+
+impl BlobHeaders {
+    pub(crate) fn new() -> Self {
+        Self(Cache::with(
+            KEPT,
+            KEPT as u64,
+            UnitWeighter,
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        ))
+    }
+
+    /// Those of an answer with all of the blob, asked for by its own digest.
+    fn of(&self, blob: &Blob) -> HeaderMap {
+        let digest = blob.digest();
+        // One that is read from the archive may never be asked for again.
+        if !blob.is_at_hand() {
+            return whole(digest);
+        }
+        self.0.get(digest).unwrap_or_else(|| {
+            let headers = whole(digest);
+            self.0.insert(*digest, headers.clone());
+            headers
+        })
+    }
+}
+
+fn whole(digest: &Digest) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(ETAG, ascii(wire::entity_tag(digest)));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_FOR_EVER));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(BLOB_MEDIA_TYPE));
+    // The Python client compares this with "bytes" and resumes only if it is that.
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static(wire::ACCEPT_RANGES));
+    // RFC 9530: of the whole blob, in a 206 too.
+    headers.insert(REPR_DIGEST, ascii(wire::repr_digest(digest)));
+    // A blob is never a page of this site, whoever put it here.
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    browser::protect(&mut headers);
+    headers
+}
 
 /// An answer about one blob, short of its status and body.
 pub(super) struct BlobAnswer {
-    digest: Digest,
     size: u64,
-    /// With its quotes.
-    tag: String,
-    cache_control: &'static str,
-    content_location: Option<String>,
+    headers: HeaderMap,
 }
 
 impl BlobAnswer {
     /// For `blob`, asked for as `name` below `mount`.
-    pub(super) fn new(mount: &MountPath, name: &AnyDigest, blob: &Blob) -> Self {
-        let digest = *blob.digest();
-        let (cache_control, content_location) = match name {
-            AnyDigest::Sha512(_) => (CACHE_FOR_EVER, None),
-            AnyDigest::Alias(alias) => {
-                // What a weak digest stands for can become ambiguous any day.
-                let cache_control =
-                    if alias.is_weak() { CACHE_AFTER_ASKING } else { CACHE_FOR_EVER };
-                (cache_control, Some(wire::blob_path(mount.as_str(), &digest)))
+    pub(super) fn new(
+        known: &BlobHeaders,
+        mount: &MountPath,
+        name: &AnyDigest,
+        blob: &Blob,
+    ) -> Self {
+        let mut headers = known.of(blob);
+        if let AnyDigest::Alias(alias) = name {
+            // What a weak digest stands for can become ambiguous any day.
+            if alias.is_weak() {
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_AFTER_ASKING));
             }
-        };
-        let tag = wire::entity_tag(&digest);
-        Self { digest, size: blob.size(), tag, cache_control, content_location }
+            let location = wire::blob_path(mount.as_str(), blob.digest());
+            headers.insert(CONTENT_LOCATION, ascii(location));
+        }
+        Self { size: blob.size(), headers }
     }
 
     /// The strong entity tag, without its quotes.
-    pub(super) fn tag(&self) -> &str {
-        self.tag.trim_matches('"')
+    pub(super) fn tag(&self) -> &[u8] {
+        match self.headers[ETAG].as_bytes() {
+            [b'"', tag @ .., b'"'] => tag,
+            tag => tag,
+        }
+    }
+
+    /// Which bytes `part` is, or all of them.
+    pub(super) fn range(&self, part: Option<&Range<u64>>) -> Range<u64> {
+        part.cloned().unwrap_or(0..self.size)
     }
 
     /// 304: the client has it.
-    pub(super) fn not_modified(self) -> Response {
-        self.named(StatusCode::NOT_MODIFIED, Body::empty())
+    pub(super) fn not_modified(mut self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        // What the answer is about, and for how long it holds.
+        for name in [ETAG, CACHE_CONTROL, CONTENT_LOCATION] {
+            if let Some(value) = self.headers.remove(&name) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
     }
 
     /// What a GET would be told, without the bytes.
@@ -65,39 +131,12 @@ impl BlobAnswer {
 
     /// 206 with the bytes of `part`, or 200 with all of them; the body knows how many they are.
     pub(super) fn bytes(self, part: Option<Range<u64>>, body: Body) -> Response {
-        let (digest, size) = (self.digest, self.size);
-        let mut response = match part {
-            None => self.named(StatusCode::OK, body),
-            Some(Range { start, end }) => {
-                let mut response = self.named(StatusCode::PARTIAL_CONTENT, body);
-                let range = format!("bytes {start}-{}/{size}", end - 1);
-                response.headers_mut().insert(CONTENT_RANGE, ascii(range));
-                response
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(BLOB_MEDIA_TYPE));
-        // The Python client compares this with "bytes" and resumes only if it is that.
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static(wire::ACCEPT_RANGES));
-        // RFC 9530: of the whole blob, in a 206 too.
-        headers.insert(REPR_DIGEST, ascii(wire::repr_digest(&digest)));
-        // A blob is never a page of this site, whoever put it here.
-        headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-        response
-    }
-
-    /// What the answer is about, and for how long it holds.
-    fn named(self, status: StatusCode, body: Body) -> Response {
         let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        // Once, rather than with every few of them.
-        headers.reserve(HEADERS);
-        headers.insert(ETAG, ascii(self.tag));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
-        if let Some(location) = self.content_location {
-            headers.insert(CONTENT_LOCATION, ascii(location));
+        *response.headers_mut() = self.headers;
+        if let Some(Range { start, end }) = part {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = format!("bytes {start}-{}/{}", end - 1, self.size);
+            response.headers_mut().insert(CONTENT_RANGE, ascii(range));
         }
         response
     }
@@ -121,6 +160,9 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static(wire::REPR_DIGEST);
 
 /// What most answers have in the end, those that every answer gets included.
 const HEADERS: usize = 12;
+
+/// Less than 4 MiB.
+const KEPT: usize = 2_048;
 
 fn ascii(value: String) -> HeaderValue {
     HeaderValue::try_from(value)

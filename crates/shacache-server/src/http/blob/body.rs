@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use futures_util::future;
 use futures_util::stream::{BoxStream, once, try_unfold};
@@ -50,6 +51,16 @@ impl BlobBody {
         });
         let pieces = once(future::ready(Ok(first))).chain(pieces).boxed();
         Ok(Body::new(Self { pieces, missing_bytes: whole_bytes, digest, metrics: metrics.clone() }))
+    }
+}
+
+impl BlobBody {
+    /// As [`BlobBody::read`], if nothing has to be waited for.
+    pub(super) fn at_hand(metrics: &Metrics, blob: Blob, range: Range<u64>) -> Option<Body> {
+        match blob.piece(&range) {
+            Some(bytes) => Some(Body::from(bytes)),
+            None => Self::read(metrics, blob, range).now_or_never()?.ok(),
+        }
     }
 }
 
