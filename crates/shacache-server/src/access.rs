@@ -188,7 +188,19 @@ impl Access {
 
     /// Whether answers are for those only who asked for them.
     pub(crate) fn is_private(&self) -> bool {
-        self.download == DownloadPolicy::Credentials
+        !self.is_everybodys(Right::Read)
+    }
+
+    /// Whether everybody has `right`: [`Access::decide`] grants it, whoever asks.
+    pub(crate) fn is_everybodys(&self, right: Right) -> bool {
+        match right {
+            Right::Nothing => true,
+            Right::Read => match self.download {
+                DownloadPolicy::Open => true,
+                DownloadPolicy::Credentials => false,
+            },
+            Right::Operate | Right::Administer | Right::Upload | Right::Put => false,
+        }
     }
 
     /// Grants or refuses `right` to `sender`. `key` is what an entry is put under, for
@@ -201,12 +213,12 @@ impl Access {
         sender: Sender<'_>,
     ) -> Result<Grant, Refusal> {
         let open = || Ok(Grant { name: None, terms: Terms::Unconditional });
+        if self.is_everybodys(right) {
+            return open();
+        }
         match right {
             Right::Nothing => open(),
-            Right::Read => match self.download {
-                DownloadPolicy::Open => open(),
-                DownloadPolicy::Credentials => self.require(Role::Read, sender).await,
-            },
+            Right::Read => self.require(Role::Read, sender).await,
             Right::Operate if is_local(sender.peer) => open(),
             Right::Operate | Right::Administer => self.require(Role::Admin, sender).await,
             Right::Upload => match upload {

@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use futures_util::future::{self, BoxFuture, Either, Ready};
+use futures_util::future::{BoxFuture, Either};
 use http::header::{ACCEPT, ALLOW, CONTENT_LENGTH};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
@@ -28,14 +30,14 @@ use crate::listen::Peer;
 use crate::mount::{HostName, MountPath};
 
 mod administration;
-#[cfg(test)]
-mod at_hand;
 mod blob;
 mod browser;
 mod call;
 mod condition;
 mod directory;
 mod dispatch;
+#[cfg(test)]
+mod either_way;
 mod error;
 mod host;
 mod narrowing;
@@ -100,14 +102,13 @@ impl Answers {
                     Ok(_) => Asked::of_get(),
                     Err(_) => Asked::by(&request),
                 };
-                let response = asked.complete(answered.map(Ok), report);
-                Either::Left(future::ready(response))
+                Either::Left(AtHand(Some((asked, answered, report))))
             }
             None => Either::Right(self.clone().ask(request, report).boxed()),
         }
     }
 
-    /// Everything that happens to any request stands here, in order.
+    /// Everything that happens to a request whose answer is not at hand stands here, in order.
     async fn ask<B>(self, request: http::Request<B>, mut report: Report) -> Response<Watched>
     where
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
@@ -125,10 +126,23 @@ impl Answers {
 }
 
 /// An answer on its way.
-pub(crate) type Answering = Either<Ready<Response<Watched>>, BoxFuture<'static, Response<Watched>>>;
+pub(crate) type Answering = Either<AtHand, BoxFuture<'static, Response<Watched>>>;
+
+/// An answer that is ready, and begins when it is asked for: a client may be gone before that.
+pub(crate) struct AtHand(Option<(Asked, thread::Result<Response>, Report)>);
+
+impl Future for AtHand {
+    type Output = Response<Watched>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response<Watched>> {
+        let (asked, answered, report) =
+            self.0.take().expect("a future is not polled once it is ready");
+        Poll::Ready(asked.complete(answered.map(Ok), report))
+    }
+}
 
 /// What matters of a request once it is answered.
-struct Asked {
+pub(crate) struct Asked {
     accept: Option<HeaderValue>,
     is_head: bool,
 }
@@ -177,9 +191,17 @@ impl Inner {
         let (mount, resource) = self.on(host).find(request.uri().path())?;
         let operation = resource.operation(request.method())?;
         let answer = operation.at_hand?;
-        let response = answer(OpenRead::admit(mount, operation.right, request)?)?;
         report.route(resource.label);
-        Some(response)
+        answer(OpenRead::admit(mount, operation.right, request)?)
+    }
+
+    fn on(&self, host: Option<Host<'_>>) -> &Dispatch {
+        match host {
+            Some(host) if !self.by_host.is_empty() => {
+                self.by_host.get(&host.name()).unwrap_or(&self.by_path)
+            }
+            Some(_) | None => &self.by_path,
+        }
     }
 
     /// Finds what the request is for, asks whether it may, and has it answered.
@@ -202,17 +224,6 @@ impl Inner {
             keep_private(&mut response);
         }
         Ok(response)
-    }
-}
-
-impl Inner {
-    fn on(&self, host: Option<Host<'_>>) -> &Dispatch {
-        match host {
-            Some(host) if !self.by_host.is_empty() => {
-                self.by_host.get(&host.name()).unwrap_or(&self.by_path)
-            }
-            Some(_) | None => &self.by_path,
-        }
     }
 }
 

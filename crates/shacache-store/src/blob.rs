@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use quick_cache::sync::Cache;
 use shacache_core::digest::{AliasDigest, Digest};
 
@@ -167,7 +167,7 @@ impl BlobStore {
         let look = self.0.hot.look(digest);
         let found = self.look_up(digest).await?;
         if found.is_some() {
-            self.0.usage.note(digest, hot::LOOK_AGE);
+            self.0.usage.note(digest);
         }
         Ok(found.map(|blob| blob.for_client(look)))
     }
@@ -349,12 +349,13 @@ impl Blob {
         !matches!(self.source, Source::Archive(_))
     }
 
-    /// The bytes at `range`, which is cut to the blob's size, if they are in memory as one piece.
+    /// As [`Blob::read`], if it is at hand.
     #[must_use]
-    pub fn piece(&self, range: &Range<u64>) -> Option<Bytes> {
-        match &self.source {
-            Source::AtHand(bytes) => Some(part(bytes, range)),
-            Source::InChunks(_) | Source::Archive(_) => None,
+    pub fn read_at_hand(self, range: Range<u64>) -> Option<BlobReader> {
+        match self.source {
+            Source::AtHand(bytes) => Some(BlobReader::at_hand(part(bytes, &range))),
+            Source::InChunks(blob) => Some(BlobReader::in_chunks(blob.read(range))),
+            Source::Archive(_) => None,
         }
     }
 
@@ -365,16 +366,24 @@ impl Blob {
     /// computing them takes long; [`StoreError::Damaged`] when its length alone shows that.
     pub async fn read(self, range: Range<u64>) -> Result<BlobReader, StoreError> {
         match self.source {
-            Source::AtHand(bytes) => Ok(BlobReader::at_hand(part(&bytes, &range))),
+            Source::AtHand(bytes) => Ok(BlobReader::at_hand(part(bytes, &range))),
             Source::InChunks(blob) => Ok(BlobReader::in_chunks(blob.read(range))),
             Source::Archive(blob) => Ok(BlobReader::archive(Box::pin(blob.read(range)).await?)),
         }
     }
 }
 
-fn part(all: &Bytes, range: &Range<u64>) -> Bytes {
-    let [start, end] = [range.start, range.end].map(|at| at.min(all.len() as u64) as usize);
-    all.slice(start.min(end)..end)
+fn part(mut bytes: Bytes, range: &Range<u64>) -> Bytes {
+    let Range { start, end } = within(range, bytes.len() as u64);
+    bytes.truncate(end as usize);
+    bytes.advance(start as usize);
+    bytes
+}
+
+/// What there is of `range` in so many bytes.
+fn within(range: &Range<u64>, size: u64) -> Range<u64> {
+    let end = range.end.min(size);
+    range.start.min(end)..end
 }
 
 impl Shared {

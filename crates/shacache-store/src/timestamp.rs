@@ -51,18 +51,18 @@ pub(crate) struct Day(i64);
 
 impl Day {
     pub(crate) fn today() -> Self {
-        Self::in_which_ends(Duration::ZERO)
+        Self::of_seconds(Timestamp::now().0.div_euclid(1_000_000))
     }
 
-    /// That of the end of a span of time that begins now.
-    pub(crate) fn in_which_ends(span: Duration) -> Self {
-        let seconds = Timestamp::now().0.div_euclid(1_000_000);
-        Self::of_seconds(seconds.saturating_add_unsigned(span.as_secs()))
+    /// How long the present day lasts.
+    pub(crate) fn rest_of_today() -> Duration {
+        let gone = Timestamp::now().0.rem_euclid(DAY_MICROSECONDS);
+        Duration::from_micros((DAY_MICROSECONDS - gone).unsigned_abs())
     }
 
     /// The day of a time in seconds since 1970-01-01T00:00:00Z.
     pub(crate) fn of_seconds(seconds: i64) -> Self {
-        Self(seconds.div_euclid(24 * 60 * 60))
+        Self(seconds.div_euclid(DAY_MICROSECONDS / 1_000_000))
     }
 
     pub(crate) fn from_number(number: i64) -> Self {
@@ -165,6 +165,8 @@ const EARLIEST: i64 = -62_167_219_200_000_000;
 /// 9998-12-31T23:59:59.999999Z.
 const LATEST: i64 = 253_370_764_799_999_999;
 
+const DAY_MICROSECONDS: i64 = 24 * 60 * 60 * 1_000_000;
+
 #[cfg(test)]
 mod tests {
     use proptest::{prop_assert_eq, proptest};
@@ -172,15 +174,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_ends_on_the_day_of_its_last_moment() {
-        let whole_day = Duration::from_secs(24 * 60 * 60);
-        let today = Day::today();
-        let tomorrow = Day::in_which_ends(whole_day).number();
-        assert!((today.number() + 1..=Day::today().number() + 1).contains(&tomorrow));
-        let into_day = Timestamp::now().0.div_euclid(1_000_000).rem_euclid(24 * 60 * 60);
-        // Enough to be past midnight, also if midnight passes meanwhile.
-        let rest = whole_day - Duration::from_secs(into_day as u64);
-        assert!(Day::in_which_ends(rest) > today);
+    fn a_day_ends_at_its_midnight() {
+        let before = Timestamp::now();
+        let rest = Day::rest_of_today();
+        let after = Timestamp::now();
+        let day = |time: Timestamp| Day::of_seconds(time.0.div_euclid(1_000_000));
+        let midnight = |from: Timestamp| Timestamp(from.0 + rest.as_micros() as i64);
+        assert!(!rest.is_zero());
+        assert!(day(midnight(after)) > day(before));
+        assert!(day(Timestamp(midnight(before).0 - 1)) <= day(after));
     }
 
     #[test]

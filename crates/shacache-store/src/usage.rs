@@ -3,7 +3,6 @@
 //! which it began to note anew. Must not know what follows from being unused.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use quick_cache::UnitWeighter;
@@ -35,14 +34,20 @@ impl Usage {
         Self { index, told }
     }
 
-    /// Notes that a blob is asked for, and may be again for so long without being noted.
-    pub(crate) fn note(&self, digest: &Digest, span: Duration) {
-        let day = Day::in_which_ends(span);
-        if self.told.get(digest) == Some(day) {
+    /// Notes that a blob is asked for, and that it may be asked for until the day is over.
+    pub(crate) fn note(&self, digest: &Digest) {
+        let today = Day::today();
+        if self.told.get(digest) == Some(today) {
             return;
         }
-        self.index.record(Change::Used { digest: *digest, day });
-        self.told.insert(*digest, day);
+        self.index.record(Change::Used { digest: *digest, day: today });
+        self.told.insert(*digest, today);
+    }
+
+    /// What the index was told last.
+    #[cfg(test)]
+    pub(crate) fn noted(&self, digest: &Digest) -> Option<Day> {
+        self.told.get(digest)
     }
 
     /// The day after which nobody asked for the blob, as far as is known.

@@ -48,7 +48,7 @@ pub(crate) fn at_hand(read: OpenRead<'_>) -> Option<Response> {
     let answer = BlobAnswer::new(read.app().blob_headers(), read.path(), &name, &blob);
     match wanted(&Method::GET, read.headers(), &answer, blob.size()).ok()? {
         Wanted::Nothing => Some(answer.not_modified()),
-        Wanted::Headers => Some(answer.head()),
+        Wanted::Headers => None,
         Wanted::Bytes(part) => {
             let range = answer.range(part.as_ref());
             let body = BlobBody::at_hand(read.app().metrics(), blob, range)?;

@@ -122,7 +122,7 @@ impl<'a> OpenRead<'a> {
         request: &'a http::Request<B>,
     ) -> Option<Self> {
         let (uri, headers) = (request.uri(), request.headers());
-        let is_open = right == Right::Read && !mount.0.app.access().is_private();
+        let is_open = mount.0.app.access().is_everybodys(right);
         let is_plain = *request.method() == Method::GET && uri.query().is_none();
         (is_open && is_plain).then_some(Self { mount, uri, headers })
     }

@@ -232,9 +232,9 @@ impl Resource {
         self
     }
 
-    /// The method that was added last can be answered by `answer`, too.
+    /// GET is answered by `answer` where that can.
     fn at_hand(mut self, answer: AtHand) -> Self {
-        if let Some(operation) = self.operations.last_mut() {
+        for operation in self.operations.iter_mut().filter(|it| it.method == Method::GET) {
             operation.at_hand = Some(answer);
         }
         self

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
@@ -56,6 +57,9 @@ pub enum BodyError {
     /// Too little came in [`MinimumFlow::window`](super::MinimumFlow::window): 408.
     #[error("the client sends the request's body too slowly")]
     TooSlow,
+    /// More fields follow it than a request may have in its head.
+    #[error("too many trailer fields follow the request's body")]
+    TooManyTrailers,
     /// The client went away or broke the framing: there is nobody to answer and nothing to log
     /// above debug.
     #[error("the client broke off the request's body")]
@@ -81,7 +85,7 @@ impl BodyError {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Stalled | Self::TooSlow => true,
-            Self::Broken(_) => false,
+            Self::TooManyTrailers | Self::Broken(_) => false,
         }
     }
 }
@@ -137,6 +141,11 @@ impl Body for RequestBody {
             pace.progress(Instant::now(), bytes.map_or(0, |bytes| bytes.len() as u64));
         }
         Poll::Ready(match frame {
+            Some(Ok(frame)) if trailers(&frame) > this.exchange.shared().limits.headers => {
+                this.state = State::Failed;
+                this.exchange.body_abandoned();
+                Some(Err(BodyError::TooManyTrailers))
+            }
             Some(Ok(frame)) => {
                 if this.incoming.is_end_stream() {
                     this.state = State::Complete;
@@ -161,6 +170,10 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
+}
+
+fn trailers(frame: &Frame<Bytes>) -> usize {
+    frame.trailers_ref().map_or(0, HeaderMap::len)
 }
 
 impl Drop for RequestBody {

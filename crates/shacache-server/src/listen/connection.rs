@@ -181,8 +181,8 @@ where
     Ok(())
 }
 
-/// hyper has room for so many header fields; for a number that it is told, fewer too, it makes room
-/// for each request. The stream counts them.
+/// hyper has room for so many header fields, or trailer fields; for a number that it is told, fewer
+/// too, it makes room for each request. The stream counts the ones, and the body the others.
 const FIELDS_AT_NO_COST: usize = 100;
 
 /// hyper refuses to run with less.

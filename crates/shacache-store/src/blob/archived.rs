@@ -41,7 +41,7 @@ impl ArchivedBlob {
 
     /// As [`Blob::read`](super::Blob::read).
     pub(crate) async fn read(self, range: Range<u64>) -> Result<ArchiveReader, StoreError> {
-        let range = range.start.min(self.size)..range.end.min(self.size);
+        let range = super::within(&range, self.size);
         if self.size == 0 && self.digest != Digest::of(b"") {
             // Nothing would be read and so nothing checked.
             let digest = Box::new(self.digest);

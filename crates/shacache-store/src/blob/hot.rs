@@ -14,7 +14,9 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use shacache_core::digest::Digest;
 
+use super::chunk::PIECE_BYTES;
 use super::sums::{CHUNK_BYTES, Sums};
+use crate::timestamp::Day;
 
 /// What is at hand, under names that nobody can choose: with others, the hash would have to be one
 /// made for that. Each chunk is kept for itself, but a blob of one piece as a whole. The archive is
@@ -45,11 +47,12 @@ struct Found {
     look: Look,
 }
 
-/// When somebody began to look for a blob in the archive. What was found holds for a while, unless
-/// a blob was taken out since.
+/// A look for a blob in the archive. What was found holds for a while, unless a blob was taken out
+/// since, and not past the day on which its use is noted. A machine that sleeps meanwhile ends
+/// neither.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
-    at: Instant,
+    until: Instant,
     removals: u64,
 }
 
@@ -68,19 +71,24 @@ impl HotBytes {
 
     /// To be had before the archive is asked for the blob.
     pub(super) fn look(&self, digest: &Digest) -> Look {
-        Look { at: Instant::now(), removals: self.removals(digest).load(Ordering::Acquire) }
+        self.look_within(digest, Day::rest_of_today())
+    }
+
+    fn look_within(&self, digest: &Digest, rest_of_today: Duration) -> Look {
+        let until = Instant::now() + LOOK_AGE.min(rest_of_today);
+        Look { until, removals: self.removals(digest).load(Ordering::Acquire) }
     }
 
     /// A blob that can be answered without asking the archive.
     pub(super) fn blob(&self, digest: &Digest) -> Option<HotBlob> {
         let Found { blob, look } = self.blobs.get(digest)?;
         let holds = look.removals == self.removals(digest).load(Ordering::Acquire)
-            && look.at.elapsed() < LOOK_AGE;
-        let is_at_hand = match &blob {
+            && Instant::now() < look.until;
+        let is_at_hand = || match &blob {
             HotBlob::Whole(_) => true,
             HotBlob::InChunks(sums) => self.has_chunks(digest, sums),
         };
-        (holds && is_at_hand).then_some(blob)
+        (holds && is_at_hand()).then_some(blob)
     }
 
     /// Keeps all bytes of a blob of one piece, which was found by `look`.
@@ -102,13 +110,20 @@ impl HotBytes {
             && (0..sums.chunks()).all(|number| self.chunks.contains_key(&(*digest, number)))
     }
 
-    /// Of a blob's bytes at `range`, those in the chunk where it begins; never none of them.
+    /// Of a blob's bytes at `range`, those in the chunk where it begins; never none of them. Who is
+    /// slow to send them on keeps no more than a chunk of what was driven out meanwhile.
     pub(super) fn start_of(&self, digest: &Digest, range: &Range<u64>) -> Option<Bytes> {
-        let number = range.start / CHUNK_BYTES as u64;
-        let chunk = self.chunks.get(&(*digest, number))?;
+        let start = range.start / CHUNK_BYTES as u64 * CHUNK_BYTES as u64;
+        let chunk = self.chunks.get(&(*digest, start / CHUNK_BYTES as u64))?;
         let [from, to] = [range.start, range.end]
-            .map(|at| (at - number * CHUNK_BYTES as u64).min(chunk.len() as u64) as usize);
-        (from < to).then(|| chunk.slice(from..to))
+            .map(|at| at.saturating_sub(start).min(chunk.len() as u64) as usize);
+        match to.saturating_sub(from) {
+            0 => None,
+            few if few <= PIECE_BYTES && few < chunk.len() => {
+                Some(Bytes::copy_from_slice(&chunk[from..to]))
+            }
+            _ => Some(chunk.slice(from..to)),
+        }
     }
 
     /// Keeps a chunk if it was asked for a short while ago, too. One that is asked for once, or
@@ -193,7 +208,7 @@ fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
 }
 
 /// Blobs may be taken out of the archive by hand; that shows after so long, as it does for entries.
-pub(super) const LOOK_AGE: Duration = Duration::from_secs(2);
+const LOOK_AGE: Duration = Duration::from_secs(2);
 const SHARDS: usize = 4;
 /// Up to 256 KiB, to look for a blob costs a good part of what sending it does.
 const FEW_CHUNKS: u64 = 4;
@@ -206,7 +221,6 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {
-    use super::super::chunk::PIECE_BYTES;
     use super::*;
 
     const MANY: u64 = 64 << 20;
@@ -278,12 +292,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_long_ago_is_looked_for_again() {
+    fn what_was_found_long_ago_or_yesterday_is_looked_for_again() {
         let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
         let now = hot.look(&digest);
-        let Some(at) = now.at.checked_sub(LOOK_AGE) else { panic!("the clock has just begun") };
-        hot.keep_blob(&digest, Look { at, ..now }, &Bytes::from_static(b"a"));
+        assert!(now.until <= Instant::now() + LOOK_AGE);
+        let Some(until) = now.until.checked_sub(LOOK_AGE) else {
+            panic!("the clock has just begun")
+        };
+        hot.keep_blob(&digest, Look { until, ..now }, &Bytes::from_static(b"a"));
         assert!(hot.blob(&digest).is_none());
+        let last_of_today = hot.look_within(&digest, Duration::ZERO);
+        hot.keep_blob(&digest, last_of_today, &Bytes::from_static(b"a"));
+        assert!(hot.blob(&digest).is_none());
+        hot.keep_blob(&digest, now, &Bytes::from_static(b"a"));
+        assert!(hot.blob(&digest).is_some());
     }
 
     fn chunk(hot: &HotBytes, digest: &Digest, number: u64) -> Option<Bytes> {
@@ -303,6 +325,7 @@ mod tests {
         assert_eq!(part(3, 20_000), Some(whole.slice(3..20_000)));
         assert_eq!(part(start - 2, start), Some(whole.slice(CHUNK_BYTES - 2..)));
         assert_eq!(part(start - 1, start), None);
+        assert_eq!(hot.start_of(&digest, &(start + 9..5)), None);
         assert_eq!(part(7, 7), None);
         assert_eq!(hot.start_of(&digest, &(0..10)), None);
     }
@@ -341,6 +364,10 @@ mod tests {
             hot.keep_blob(&digest, hot.look(&digest), &bytes);
             hot.keep_chunk(&digest, 0, &pieces());
             hot.keep_chunk(&digest, 0, &pieces());
+            let found = Digest::of(&[&number.to_le_bytes()[..], b"in chunks"].concat());
+            hot.keep_chunk(&found, 0, &pieces());
+            hot.keep_chunk(&found, 0, &pieces());
+            hot.keep_found(&found, hot.look(&found), &Arc::new(Sums::of(&vec![0; CHUNK_BYTES])));
         }
         assert!(hot.blobs.weight() + hot.chunks.weight() <= 1 << 20);
         assert!(hot.blobs.len() > 8 && hot.chunks.len() > 4);

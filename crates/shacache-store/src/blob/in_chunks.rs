@@ -1,5 +1,5 @@
 //! Reading a blob of a few chunks that all are at hand. Its file is opened only if one of them is
-//! driven out before a slow client has come to it; so nothing is held for such a client.
+//! driven out before a slow client has come to it; so none is held for such a client in advance.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl BlobInChunks {
 
     /// Begins to read `range`, which is cut to the blob's size.
     pub(super) fn read(self, range: Range<u64>) -> ChunksReader {
-        let size = self.size();
-        ChunksReader { blob: self, range: range.start.min(size)..range.end.min(size) }
+        let range = super::within(&range, self.size());
+        ChunksReader { blob: self, range }
     }
 }
 
@@ -59,13 +59,17 @@ impl ChunksReader {
     /// # Errors
     /// As [`Blob::read`](super::Blob::read), and when the blob was taken out of the archive since.
     pub(super) async fn in_archive(&self) -> Result<ArchiveReader, StoreError> {
-        let BlobInChunks { shared, digest, .. } = &self.blob;
+        let BlobInChunks { shared, digest, sums } = &self.blob;
         let store = BlobStore(Arc::clone(shared));
         let Some(blob) = store.look_up_for_client(digest).await? else {
             let path = shared.layout.blob(digest);
             return Err(Fault::at("open", &path)(Errno::NOENT).into());
         };
-        blob.read(self.range.clone()).await
+        let range = self.range.clone();
+        match blob.size() == sums.size() {
+            true => Ok(ArchiveReader::checked(blob, Arc::clone(sums), range)),
+            false => blob.read(range).await,
+        }
     }
 }
 
@@ -73,6 +77,7 @@ impl ChunksReader {
 mod tests {
     use super::super::reader::BlobReader;
     use super::*;
+    use crate::timestamp::Day;
     use crate::{Store, StoreOptions};
 
     async fn read(blob: BlobInChunks, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
@@ -96,12 +101,25 @@ mod tests {
         let digest = *incoming.commit(None).await.expect("stored").digest();
         let sums = Arc::new(Sums::of(&bytes));
         let blob = || BlobInChunks { shared: Arc::clone(shared), digest, sums: Arc::clone(&sums) };
-        let parts = [0..150_001, 0..u64::MAX, 70_000..70_001, 16_383..131_073, 150_001..150_001];
-        // First nothing is at hand; the second time the first chunk is, if nothing drove it out.
-        for range in parts.iter().chain(&parts) {
+        // Asked for twice, a chunk is at hand: others begin with it and go on in the archive, or the
+        // other way round.
+        let parts = [
+            3..10,
+            3..10,
+            0..150_001,
+            140_000..140_003,
+            140_000..140_003,
+            0..u64::MAX,
+            70_000..70_001,
+            16_383..131_073,
+            150_001..150_001,
+            0..150_001,
+        ];
+        for range in parts {
             let part = &bytes[range.start as usize..range.end.min(150_001) as usize];
             assert_eq!(read(blob(), range.clone()).await.expect("read"), part, "{range:?}");
         }
+        assert_eq!(shared.usage.noted(&digest), Some(Day::today()));
         assert!(shared.hot.start_of(&digest, &(0..1)).is_some());
         let at_hand = BlobInChunks { ..blob() }.read(0..10).next();
         assert_eq!(at_hand.as_deref(), Some(&bytes[..10]));

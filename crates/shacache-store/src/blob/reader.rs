@@ -45,23 +45,31 @@ impl BlobReader {
         Self(Source::Archive(Box::new(reader)))
     }
 
+    /// The next piece, if it is in memory; else, and at the end, nothing.
+    pub fn next_at_hand(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Source::AtHand(piece) => piece.take(),
+            Source::InChunks(reader) => reader.next(),
+            Source::Archive(_) => None,
+        }
+    }
+
     /// The next piece, `None` at the end.
     ///
     /// # Errors
     /// When the bytes are damaged or cannot be read; the answer must then be cut short. Damage is
     /// dealt with in the background.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        if let Source::InChunks(reader) = &mut self.0 {
-            if let Some(piece) = reader.next() {
-                return Ok(Some(piece));
-            }
-            if !reader.is_at_end() {
-                *self = Self::archive(Box::pin(reader.in_archive()).await?);
-            }
+        if let Some(piece) = self.next_at_hand() {
+            return Ok(Some(piece));
+        }
+        if let Source::InChunks(reader) = &self.0
+            && !reader.is_at_end()
+        {
+            *self = Self::archive(Box::pin(reader.in_archive()).await?);
         }
         match &mut self.0 {
-            Source::AtHand(piece) => Ok(piece.take()),
-            Source::InChunks(_) => Ok(None),
+            Source::AtHand(_) | Source::InChunks(_) => Ok(None),
             Source::Archive(reader) => reader.next().await,
         }
     }

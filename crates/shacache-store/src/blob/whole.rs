@@ -149,7 +149,7 @@ impl BlobStore {
         match checked.await? {
             Checked::Whole { .. } => {
                 // Who asks would have uploaded it otherwise.
-                self.0.usage.note(&asked, Duration::ZERO);
+                self.0.usage.note(&asked);
                 Ok(true)
             }
             Checked::Damaged { .. } | Checked::Absent => Ok(false),

@@ -7,13 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use futures_util::future;
 use futures_util::stream::{BoxStream, once, try_unfold};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use shacache_core::digest::Digest;
-use shacache_store::blob::Blob;
+use shacache_store::blob::{Blob, BlobReader};
 use shacache_store::error::StoreError;
 
 use crate::http::error;
@@ -42,25 +41,37 @@ impl BlobBody {
         let whole_bytes = range.end - range.start;
         let mut reader = blob.read(range).await?;
         let first = reader.next().await?.unwrap_or_default();
+        Ok(Self::begun(metrics, digest, first, reader, whole_bytes))
+    }
+
+    /// As [`BlobBody::read`], if the first piece is in memory.
+    pub(super) fn at_hand(metrics: &Metrics, blob: Blob, range: Range<u64>) -> Option<Body> {
+        let digest = *blob.digest();
+        let whole_bytes = range.end - range.start;
+        let mut reader = blob.read_at_hand(range)?;
+        let first = match whole_bytes {
+            0 => Bytes::new(),
+            _ => reader.next_at_hand()?,
+        };
+        Some(Self::begun(metrics, digest, first, reader, whole_bytes))
+    }
+
+    fn begun(
+        metrics: &Metrics,
+        digest: Digest,
+        first: Bytes,
+        reader: BlobReader,
+        whole_bytes: u64,
+    ) -> Body {
         if first.len() as u64 == whole_bytes {
-            return Ok(Body::from(first));
+            return Body::from(first);
         }
         let pieces = try_unfold(reader, async |mut reader| {
             let piece = reader.next().await?;
             Ok(piece.map(|piece| (piece, reader)))
         });
         let pieces = once(future::ready(Ok(first))).chain(pieces).boxed();
-        Ok(Body::new(Self { pieces, missing_bytes: whole_bytes, digest, metrics: metrics.clone() }))
-    }
-}
-
-impl BlobBody {
-    /// As [`BlobBody::read`], if nothing has to be waited for.
-    pub(super) fn at_hand(metrics: &Metrics, blob: Blob, range: Range<u64>) -> Option<Body> {
-        match blob.piece(&range) {
-            Some(bytes) => Some(Body::from(bytes)),
-            None => Self::read(metrics, blob, range).now_or_never()?.ok(),
-        }
+        Body::new(Self { pieces, missing_bytes: whole_bytes, digest, metrics: metrics.clone() })
     }
 }
 

@@ -183,6 +183,21 @@ fn as_many_fields_are_taken_as_by_hyper_with_that_limit() {
     }
 }
 
+#[test]
+fn as_many_trailers_are_taken_as_by_hyper_with_that_limit() {
+    for (count, piece) in [0, 63, 64, 65, 100, 101]
+        .into_iter()
+        .flat_map(|count| [1, 7, 100_000].map(|piece| (count, piece)))
+    {
+        let trailers = "X: y\r\n".repeat(count);
+        let head = "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n";
+        let input = format!("{head}{trailers}\r\n");
+        let seen = seen_through_us(input.as_bytes(), piece);
+        assert_eq!(seen[0].body.is_some(), count <= 64, "{count} in pieces of {piece}");
+        assert_eq!(seen, seen_through_hyper_alone(input.as_bytes(), piece), "{count}");
+    }
+}
+
 target!(request_stream, |input| request_stream_property(seen_through_us, input),
     planted: |input| request_stream_property(seen_through_us_without_the_last_byte, input));
 

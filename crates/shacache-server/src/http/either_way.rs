@@ -1,11 +1,12 @@
 //! Holds that an answer given at once is the one that would be given otherwise, and that what must
-//! not be given at once is not.
+//! not be given at once is not. Nothing here may be older than what counts as at hand: each answer
+//! that is to come at once is asked for the longer way just before.
 
 use std::fs;
 
 use axum::body::Body;
 use futures_util::future::Either;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use shacache_core::entry::SignedEntry;
 use shacache_core::wire;
@@ -140,10 +141,10 @@ async fn what_is_answered_at_once_is_what_would_be_answered() {
         for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE] {
             for headers in headers {
                 let asked = || request(&method, path, headers);
+                let expected = warm.answer_later(asked()).await;
                 let (is_at_once, answer) = warm.answer(asked()).await;
-                let (_, named, _) = &answer;
-                assert_eq!(answer, warm.answer_later(asked()).await, "{method} {path} {headers:?}");
-                assert!(named.contains_key("x-content-type-options"), "{method} {path}");
+                assert_eq!(answer, expected, "{method} {path} {headers:?}");
+                assert!(answer.1.contains_key("x-content-type-options"), "{method} {path}");
                 let is_plain = method == Method::GET && headers.is_empty();
                 let is_there = path == small || path == in_chunks || path == "/shadir/k";
                 assert!(is_at_once || !(is_plain && is_there), "{method} {path}");
@@ -159,10 +160,51 @@ async fn what_is_answered_at_once_is_what_would_be_answered() {
 }
 
 #[tokio::test]
+async fn other_forms_of_a_request_are_answered_alike() {
+    let warm = Warm::new("[mount]\nshacache-host = [\"blobs.example\"]\n").await;
+    let small = &warm.blobs[0];
+    let alone = small.strip_prefix("/shacache").unwrap();
+    let sha256 = "/shacache/".to_owned() + &"0".repeat(64);
+    for (target, host) in [
+        (alone, Some("blobs.example")),
+        (alone, Some("BLOBS.example:80")),
+        (alone, Some("a.example")),
+        (small, Some("blobs.example")),
+        (&*format!("http://blobs.example{alone}"), Some("a.example")),
+        (&*format!("http://a.example{small}"), Some("blobs.example")),
+        (small, None),
+        (&*sha256, Some("a.example")),
+    ] {
+        for version in [Version::HTTP_10, Version::HTTP_11] {
+            let asked = || {
+                let mut request = Request::get(target).version(version);
+                request = host.into_iter().fold(request, |it, host| it.header("host", host));
+                request.body(Body::empty()).unwrap()
+            };
+            let expected = warm.answer_later(asked()).await;
+            let (is_at_once, answer) = warm.answer(asked()).await;
+            assert_eq!(answer, expected, "{target} {host:?}");
+            assert_eq!(is_at_once, answer.0 == StatusCode::OK, "{target} {host:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_took_did_not_begin() {
+    let warm = Warm::new("").await;
+    let answer = warm.answers.answer(request(&Method::GET, "/shadir/k", &[]), None);
+    assert!(matches!(&answer, Either::Left(_)));
+    drop(answer);
+    let text = warm.app.metrics().to_text();
+    let labels = "{method=\"GET\",route=\"key\",code=\"499\"}";
+    assert!(text.contains(&format!("shacache_requests_total{labels} 1\n")), "{text}");
+}
+
+#[tokio::test]
 async fn what_only_some_may_read_is_not_given_at_once() {
     let warm = Warm::new("[download]\npolicy = \"credentials\"\n").await;
     for path in [warm.blobs[0].as_str(), &warm.blobs[1], "/shadir/k"] {
         let (is_at_once, (status, _, _)) = warm.answer(request(&Method::GET, path, &[])).await;
-        assert_eq!((is_at_once, status), (false, StatusCode::UNAUTHORIZED), "{path}");
+        assert_eq!((is_at_once, status), (false, StatusCode::FORBIDDEN), "{path}");
     }
 }
