@@ -1,5 +1,6 @@
 //! Who may do what. [`Access::decide`] is the one place where that is decided, for each request
-//! anew: what its route asks for, what the policies say, who sent it. Must not know HTTP beyond
+//! anew: what its route asks for, what the policies say, who sent it. What everybody may
+//! ([`Access::is_everybodys`]) needs no decision. Must not know HTTP beyond
 //! what a request carries to tell who sent it, nor how a refusal is said.
 //!
 //! - `policy`: the rules for the whole server.
@@ -213,11 +214,9 @@ impl Access {
         sender: Sender<'_>,
     ) -> Result<Grant, Refusal> {
         let open = || Ok(Grant { name: None, terms: Terms::Unconditional });
-        if self.is_everybodys(right) {
-            return open();
-        }
         match right {
             Right::Nothing => open(),
+            Right::Read if self.is_everybodys(right) => open(),
             Right::Read => self.require(Role::Read, sender).await,
             Right::Operate if is_local(sender.peer) => open(),
             Right::Operate | Right::Administer => self.require(Role::Admin, sender).await,

@@ -121,11 +121,6 @@ impl Report {
         self.name = Some(name);
     }
 
-    /// Counts that its handler panicked.
-    pub(crate) fn panicked(&self) {
-        self.metrics.panicked();
-    }
-
     pub(crate) fn exchange(&self) -> &Exchange {
         &self.exchange
     }

@@ -1,12 +1,12 @@
 //! HTTP in front of the store: what every request passes on its way to its route and every answer
 //! on its way back. Must not know which routes there are, nor how anything is stored.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -102,7 +102,8 @@ impl Answers {
                     Ok(_) => Asked::of_get(),
                     Err(_) => Asked::by(&request),
                 };
-                Either::Left(AtHand(Some((asked, answered, report))))
+                let answered = answered.map_err(|panic| self.0.panicked(&*panic));
+                Either::Left(Begun(Some((asked, answered, report))))
             }
             None => Either::Right(self.clone().ask(request, report).boxed()),
         }
@@ -121,28 +122,29 @@ impl Answers {
             false => Body::new(body),
         });
         let answered = AssertUnwindSafe(self.0.route(request, &mut report)).catch_unwind().await;
+        let answered = answered.unwrap_or_else(|panic| Err(self.0.panicked(&*panic)));
         asked.complete(answered, report)
     }
 }
 
 /// An answer on its way.
-pub(crate) type Answering = Either<AtHand, BoxFuture<'static, Response<Watched>>>;
+pub(crate) type Answering = Either<Begun, BoxFuture<'static, Response<Watched>>>;
 
 /// An answer that is ready, and begins when it is asked for: a client may be gone before that.
-pub(crate) struct AtHand(Option<(Asked, thread::Result<Response>, Report)>);
+pub(crate) struct Begun(Option<(Asked, Result<Response, Failure>, Report)>);
 
-impl Future for AtHand {
+impl Future for Begun {
     type Output = Response<Watched>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response<Watched>> {
         let (asked, answered, report) =
             self.0.take().expect("a future is not polled once it is ready");
-        Poll::Ready(asked.complete(answered.map(Ok), report))
+        Poll::Ready(asked.complete(answered, report))
     }
 }
 
 /// What matters of a request once it is answered.
-pub(crate) struct Asked {
+struct Asked {
     accept: Option<HeaderValue>,
     is_head: bool,
 }
@@ -158,20 +160,9 @@ impl Asked {
         Self { accept: None, is_head: false }
     }
 
-    /// What happens to every answer, also to that of a handler that panicked.
-    fn complete(
-        self,
-        answered: thread::Result<Result<Response, Failure>>,
-        report: Report,
-    ) -> Response<Watched> {
-        let response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(failure)) => failure.into_response(),
-            Err(panic) => {
-                report.panicked();
-                Failure::panicked(&*panic).into_response()
-            }
-        };
+    /// What happens to every answer.
+    fn complete(self, answered: Result<Response, Failure>, report: Report) -> Response<Watched> {
+        let response = answered.unwrap_or_else(Failure::into_response);
         let mut response = error::finish(response, self.accept.as_ref(), report.exchange());
         if self.is_head {
             announce_length(&mut response);
@@ -193,6 +184,11 @@ impl Inner {
         let answer = operation.at_hand?;
         report.route(resource.label);
         answer(OpenRead::admit(mount, operation.right, request)?)
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Failure {
+        self.app.metrics().panicked();
+        Failure::panicked(panic)
     }
 
     fn on(&self, host: Option<Host<'_>>) -> &Dispatch {
@@ -277,12 +273,17 @@ mod tests {
         panic!("secret")
     }
 
-    /// Two resources that no server has: nothing ever comes of one, the other panics.
+    fn panicking_at_once(_: OpenRead<'_>) -> Option<Response> {
+        panic!("secret")
+    }
+
+    /// Resources that no server has: nothing ever comes of one, the others panic.
     fn troubles() -> Vec<Resource> {
         let at = |path| Resource::new(Place::Server, path, Route::Blobs);
         vec![
             at(&["/stuck"]).get(Right::Nothing, "", "", &[], stuck),
             at(&["/panic"]).get(Right::Nothing, "", "", &[], panicking),
+            at(&["/at-once"]).get(Right::Read, "", "", &[], stuck).at_hand(panicking_at_once),
         ]
     }
 
@@ -318,11 +319,14 @@ mod tests {
     async fn a_panic_is_a_500_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let answers = answers_on(&folder);
-        let request = http::Request::get("/panic").header("Host", "a").body(Body::empty()).unwrap();
-        let response = answers.clone().answer(request, None).await;
-        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(body, "Internal Server Error\n");
-        assert!(answers.0.app.metrics().to_text().contains("shacache_panics_total 1\n"));
+        for (path, panics) in [("/panic", 1), ("/at-once", 2)] {
+            let request = http::Request::get(path).header("Host", "a").body(Body::empty()).unwrap();
+            let response = answers.clone().answer(request, None).await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, "Internal Server Error\n");
+            let text = answers.0.app.metrics().to_text();
+            assert!(text.contains(&format!("shacache_panics_total {panics}\n")), "{text}");
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Inner {
         registry.register("panics", "Handlers that panicked", self.panics.clone());
         registry.register(
             "answers_cut_short",
-            "Answers ended early because stored bytes were damaged or unreadable",
+            "Answers ended early because stored bytes were damaged, unreadable or gone",
             self.cut_short.clone(),
         );
         let version = [("version", env!("CARGO_PKG_VERSION"))];

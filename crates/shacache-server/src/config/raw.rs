@@ -238,7 +238,7 @@ table! {
         request_line_bytes: NonZeroUsize = nonzero_count(4 * 1024),
         /// The longest request line and headers together, in bytes.
         header_bytes: NonZeroUsize = nonzero_count(32 * 1024),
-        /// The most header fields of a request.
+        /// The most header fields of a request, and the most trailer fields.
         headers: NonZeroUsize = nonzero_count(64),
         /// Buffer for each direction of a connection, in bytes; at least 8192, and no head of a
         /// request is longer.

@@ -167,7 +167,9 @@ fn write_verdict(error: &WriteError) -> Verdict {
         WriteError::ForeignOrigin | WriteError::UnknownHost => Verdict::Forbidden,
         WriteError::TimedOut => Verdict::TooSlow,
         WriteError::TooMany => Verdict::Unavailable,
-        WriteError::Part | WriteError::CutShort(_) => Verdict::Malformed,
+        WriteError::Part | WriteError::TooManyTrailers | WriteError::CutShort(_) => {
+            Verdict::Malformed
+        }
     }
 }
 

@@ -233,7 +233,7 @@ impl Resource {
     }
 
     /// GET is answered by `answer` where that can.
-    fn at_hand(mut self, answer: AtHand) -> Self {
+    pub(super) fn at_hand(mut self, answer: AtHand) -> Self {
         for operation in self.operations.iter_mut().filter(|it| it.method == Method::GET) {
             operation.at_hand = Some(answer);
         }

@@ -108,6 +108,8 @@ pub(crate) enum WriteError {
     TooMany,
     #[error("the body did not come in time")]
     TimedOut,
+    #[error("more trailer fields follow the body than a request may have header fields")]
+    TooManyTrailers,
     #[error("the body is cut short or malformed")]
     CutShort(#[source] axum::Error),
 }
@@ -115,8 +117,9 @@ pub(crate) enum WriteError {
 impl From<axum::Error> for WriteError {
     fn from(error: axum::Error) -> Self {
         match BodyError::within(&error) {
-            Some(cause) if cause.is_timeout() => Self::TimedOut,
-            Some(_) | None => Self::CutShort(error),
+            Some(BodyError::Stalled | BodyError::TooSlow) => Self::TimedOut,
+            Some(BodyError::TooManyTrailers) => Self::TooManyTrailers,
+            Some(BodyError::Broken(_)) | None => Self::CutShort(error),
         }
     }
 }

@@ -57,7 +57,8 @@ pub enum BodyError {
     /// Too little came in [`MinimumFlow::window`](super::MinimumFlow::window): 408.
     #[error("the client sends the request's body too slowly")]
     TooSlow,
-    /// More fields follow it than a request may have in its head.
+    /// More fields follow it than a request may have in its head: 400. hyper, which reads them, ends
+    /// them at a limit of its own where that is higher.
     #[error("too many trailer fields follow the request's body")]
     TooManyTrailers,
     /// The client went away or broke the framing: there is nobody to answer and nothing to log
@@ -143,7 +144,6 @@ impl Body for RequestBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) if trailers(&frame) > this.exchange.shared().limits.headers => {
                 this.state = State::Failed;
-                this.exchange.body_abandoned();
                 Some(Err(BodyError::TooManyTrailers))
             }
             Some(Ok(frame)) => {

@@ -71,11 +71,13 @@ impl HotBytes {
 
     /// To be had before the archive is asked for the blob.
     pub(super) fn look(&self, digest: &Digest) -> Look {
-        self.look_within(digest, Day::rest_of_today())
+        // In this order, or it would end after the day.
+        let now = Instant::now();
+        self.look_within(digest, now, Day::rest_of_today())
     }
 
-    fn look_within(&self, digest: &Digest, rest_of_today: Duration) -> Look {
-        let until = Instant::now() + LOOK_AGE.min(rest_of_today);
+    fn look_within(&self, digest: &Digest, now: Instant, rest_of_today: Duration) -> Look {
+        let until = now + LOOK_AGE.min(rest_of_today);
         Look { until, removals: self.removals(digest).load(Ordering::Acquire) }
     }
 
@@ -301,7 +303,7 @@ mod tests {
         };
         hot.keep_blob(&digest, Look { until, ..now }, &Bytes::from_static(b"a"));
         assert!(hot.blob(&digest).is_none());
-        let last_of_today = hot.look_within(&digest, Duration::ZERO);
+        let last_of_today = hot.look_within(&digest, Instant::now(), Duration::ZERO);
         hot.keep_blob(&digest, last_of_today, &Bytes::from_static(b"a"));
         assert!(hot.blob(&digest).is_none());
         hot.keep_blob(&digest, now, &Bytes::from_static(b"a"));
@@ -357,20 +359,22 @@ mod tests {
 
     #[test]
     fn it_takes_no_more_memory_than_it_may() {
-        let hot = HotBytes::new(1 << 20);
+        let (hot, of_chunks) = (HotBytes::new(1 << 20), HotBytes::new(1 << 20));
         let bytes = Bytes::from(vec![0; PIECE_BYTES]);
         for number in 0..1000_u64 {
             let digest = Digest::of(&number.to_le_bytes());
             hot.keep_blob(&digest, hot.look(&digest), &bytes);
             hot.keep_chunk(&digest, 0, &pieces());
             hot.keep_chunk(&digest, 0, &pieces());
-            let found = Digest::of(&[&number.to_le_bytes()[..], b"in chunks"].concat());
-            hot.keep_chunk(&found, 0, &pieces());
-            hot.keep_chunk(&found, 0, &pieces());
-            hot.keep_found(&found, hot.look(&found), &Arc::new(Sums::of(&vec![0; CHUNK_BYTES])));
+            of_chunks.keep_chunk(&digest, 0, &pieces());
+            of_chunks.keep_chunk(&digest, 0, &pieces());
+            let sums = Arc::new(Sums::of(&vec![0; CHUNK_BYTES]));
+            of_chunks.keep_found(&digest, of_chunks.look(&digest), &sums);
         }
-        assert!(hot.blobs.weight() + hot.chunks.weight() <= 1 << 20);
-        assert!(hot.blobs.len() > 8 && hot.chunks.len() > 4);
+        for hot in [hot, of_chunks] {
+            assert!(hot.blobs.weight() + hot.chunks.weight() <= 1 << 20);
+            assert!(hot.blobs.len() > 8 && hot.chunks.len() > 4);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Pieces that were checked and wait for a client to take what came before them. All readers
 //! together keep a bounded amount: what has waited longest is given up, and its reader reads and
 //! checks its chunk once more if its client goes on. So clients that have stopped reading hold what is
-//! on its way to them, a chunk at most, and no more. Must not know what the pieces are of.
+//! on its way to them, a chunk at most, and what was read ahead for them. Must not know what the
+//! pieces are of.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -45,7 +45,7 @@ impl BlobReader {
         Self(Source::Archive(Box::new(reader)))
     }
 
-    /// The next piece, if it is in memory; else, and at the end, nothing.
+    /// The next piece of a blob that is at hand, if it still is; else, and at the end, nothing.
     pub fn next_at_hand(&mut self) -> Option<Bytes> {
         match &mut self.0 {
             Source::AtHand(piece) => piece.take(),

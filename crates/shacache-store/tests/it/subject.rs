@@ -10,7 +10,7 @@ use shacache_core::digest::{AliasDigest, Digest};
 use shacache_core::entry::{EntryId, SignedEntry};
 use shacache_core::key::Key;
 use shacache_store::administration::{Deletion, Target};
-use shacache_store::blob::{Resolved, Stored};
+use shacache_store::blob::{Blob, Resolved, Stored};
 use shacache_store::error::StoreError;
 use shacache_store::{Store, StoreOptions, UnclaimedLimits};
 use tempfile::TempDir;
@@ -173,7 +173,7 @@ impl Subject {
             None => Ok(None),
             Some(blob) => {
                 let size = blob.size();
-                let bytes = self.download_range(digest, 0..size).await?;
+                let bytes = read(blob, 0..size).await?;
                 assert_eq!(bytes.len() as u64, size, "the blob is as long as it says");
                 Ok(Some(bytes))
             }
@@ -185,13 +185,7 @@ impl Subject {
         digest: &Digest,
         range: std::ops::Range<u64>,
     ) -> Result<Vec<u8>, StoreError> {
-        let blob = self.store().blobs().get(digest).await?.expect("the blob is there");
-        let mut reader = blob.read(range).await?;
-        let mut bytes = Vec::new();
-        while let Some(piece) = reader.next().await? {
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
+        read(self.store().blobs().get(digest).await?.expect("the blob is there"), range).await
     }
 
     /// Waits until another digest is known. It is computed after the upload was answered.
@@ -234,6 +228,15 @@ impl Subject {
         }
         count(&self.data().join(folder))
     }
+}
+
+async fn read(blob: Blob, range: std::ops::Range<u64>) -> Result<Vec<u8>, StoreError> {
+    let mut reader = blob.read(range).await?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = reader.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// Bytes that no two calls with different seeds share, and that no chunk repeats.

@@ -202,11 +202,17 @@ target!(request_stream, |input| request_stream_property(seen_through_us, input),
     planted: |input| request_stream_property(seen_through_us_without_the_last_byte, input));
 
 /// Whatever bytes come in pieces of whatever size (the first byte tells it), the service sees what
-/// it would see through hyper alone. Left out are targets that hyper alone refuses.
+/// it would see through hyper alone. Left out are targets that hyper alone refuses, and more lines
+/// than there may be of fields.
 fn request_stream_property(seen: fn(&[u8], usize) -> Vec<Seen>, input: &[u8]) {
     let Some((piece, bytes)) = input.split_first() else { return };
     let longest = Limits::default().request_line_bytes;
-    if bytes.len() > longest || bytes.iter().any(|byte| b"\"#<>`".contains(byte)) {
+    // hyper counts the lines of trailers as they come, and we what became of them.
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    if bytes.len() > longest
+        || lines > Limits::default().headers
+        || bytes.iter().any(|byte| b"\"#<>`".contains(byte))
+    {
         return;
     }
     let piece = if *piece == 0 { longest } else { usize::from(*piece) };

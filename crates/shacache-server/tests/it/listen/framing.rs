@@ -192,12 +192,13 @@ fn as_many_fields_are_taken_as_may_be() {
 
 #[test]
 fn too_many_fields_are_told_of_however_they_come() {
-    let server = impatient();
     let fields = "X: y\r\n".repeat(65);
+    let server = Server::start(limits());
     let mut client = server.connect();
     format!("GET /a HTTP/1.1\r\n{fields}\r\n").bytes().for_each(|byte| client.send([byte]));
     assert_eq!(client.answers()[0].status, 431);
     // Whatever else is wrong with them.
+    let server = impatient();
     let malformed = format!("GET /a b HTTP/1.1\r\n{fields}\r\n");
     assert_eq!(exchange(&server, malformed.as_bytes()), [(431, TOO_LARGE.into())]);
 }
