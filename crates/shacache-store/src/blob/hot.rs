@@ -25,8 +25,9 @@ use crate::timestamp::Day;
 #[derive(Debug)]
 pub(super) struct HotBytes {
     blobs: Cache<Digest, Found, BlobWeight, RandomState>,
-    /// Each in one piece: the larger a write to a socket, the less it costs.
-    chunks: Cache<(Digest, u64), Bytes, ChunkWeight, RandomState>,
+    /// In the pieces in which they are sent. Of a blob of a few chunks each is one: fewer and larger
+    /// writes to a socket cost less, as long as what is on its way stays near the processor.
+    chunks: Cache<(Digest, u64), Arc<[Bytes]>, ChunkWeight, RandomState>,
     asked_for: AskedFor,
     /// Blobs taken out of the archive, by the first byte of their digests.
     removals: Box<[AtomicU64]>,
@@ -112,11 +113,18 @@ impl HotBytes {
             && (0..sums.chunks()).all(|number| self.chunks.contains_key(&(*digest, number)))
     }
 
-    /// Of a blob's bytes at `range`, those in the chunk where it begins; never none of them. Who is
-    /// slow to send them on keeps no more than a chunk of what was driven out meanwhile.
+    /// The pieces of a chunk.
+    pub(super) fn chunk(&self, digest: &Digest, number: u64) -> Option<VecDeque<Bytes>> {
+        let pieces = self.chunks.get(&(*digest, number))?;
+        Some(pieces.iter().cloned().collect())
+    }
+
+    /// Of the bytes at `range` of a blob of a few chunks, those in the one where it begins; never
+    /// none of them. Who is slow to send them on keeps no more than a chunk of what was driven out meanwhile.
     pub(super) fn start_of(&self, digest: &Digest, range: &Range<u64>) -> Option<Bytes> {
         let start = range.start / CHUNK_BYTES as u64 * CHUNK_BYTES as u64;
-        let chunk = self.chunks.get(&(*digest, start / CHUNK_BYTES as u64))?;
+        let pieces = self.chunks.get(&(*digest, start / CHUNK_BYTES as u64))?;
+        let [chunk] = &*pieces else { return None };
         let [from, to] = [range.start, range.end]
             .map(|at| at.saturating_sub(start).min(chunk.len() as u64) as usize);
         match to.saturating_sub(from) {
@@ -128,14 +136,28 @@ impl HotBytes {
         }
     }
 
-    /// Keeps a chunk if it was asked for a short while ago, too. One that is asked for once, or
-    /// comes round after more others than there is room for, would only drive those out.
-    pub(super) fn keep_chunk(&self, digest: &Digest, number: u64, pieces: &VecDeque<Bytes>) {
-        if self.asked_for.again(digest, number) {
-            let mut chunk = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
-            pieces.iter().for_each(|piece| chunk.extend_from_slice(piece));
-            self.chunks.insert((*digest, number), chunk.into());
+    /// Keeps a chunk of a blob of so many bytes if it was asked for a short while ago, too. One that
+    /// is asked for once, or comes round after more others than there is room for, would only drive
+    /// those out.
+    pub(super) fn keep_chunk(
+        &self,
+        digest: &Digest,
+        number: u64,
+        pieces: &VecDeque<Bytes>,
+        blob_bytes: u64,
+    ) {
+        if !self.asked_for.again(digest, number) {
+            return;
         }
+        let pieces: Arc<[Bytes]> = match blob_bytes.div_ceil(CHUNK_BYTES as u64) {
+            0..=FEW_CHUNKS => {
+                let mut chunk = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
+                pieces.iter().for_each(|piece| chunk.extend_from_slice(piece));
+                [Bytes::from(chunk)].into()
+            }
+            _ => pieces.iter().cloned().collect(),
+        };
+        self.chunks.insert((*digest, number), pieces);
     }
 
     /// A blob was taken out of the archive: it is not answered from here from now on, also not by
@@ -189,9 +211,9 @@ impl Weighter<Digest, Found> for BlobWeight {
 #[derive(Debug, Clone)]
 struct ChunkWeight;
 
-impl Weighter<(Digest, u64), Bytes> for ChunkWeight {
-    fn weight(&self, _: &(Digest, u64), chunk: &Bytes) -> u64 {
-        chunk.len() as u64 + OVERHEAD_BYTES
+impl Weighter<(Digest, u64), Arc<[Bytes]>> for ChunkWeight {
+    fn weight(&self, _: &(Digest, u64), pieces: &Arc<[Bytes]>) -> u64 {
+        pieces.iter().map(Bytes::len).sum::<usize>() as u64 + OVERHEAD_BYTES
     }
 }
 
@@ -226,6 +248,8 @@ mod tests {
     use super::*;
 
     const MANY: u64 = 64 << 20;
+    /// Of a blob of a few chunks.
+    const FEW: u64 = 4 * CHUNK_BYTES as u64;
 
     fn pieces() -> VecDeque<Bytes> {
         (0..4).map(|piece| Bytes::from(vec![piece; PIECE_BYTES])).collect()
@@ -265,8 +289,8 @@ mod tests {
         for number in 0..sums.chunks() {
             hot.keep_found(&digest, hot.look(&digest), &sums);
             assert!(hot.blob(&digest).is_none(), "chunk {number} and the next are missing");
-            hot.keep_chunk(&digest, number, &pieces());
-            hot.keep_chunk(&digest, number, &pieces());
+            hot.keep_chunk(&digest, number, &pieces(), FEW);
+            hot.keep_chunk(&digest, number, &pieces(), FEW);
         }
         assert!(hot.blob(&digest).is_none(), "nobody has found it");
         let early = hot.look(&digest);
@@ -274,7 +298,7 @@ mod tests {
         assert!(matches!(hot.blob(&digest), Some(HotBlob::InChunks(found)) if found == sums));
         hot.chunks.remove(&(digest, 1));
         assert!(hot.blob(&digest).is_none(), "a chunk was driven out");
-        hot.keep_chunk(&digest, 1, &pieces());
+        hot.keep_chunk(&digest, 1, &pieces(), FEW);
         assert!(hot.blob(&digest).is_some());
         hot.forget(&digest);
         hot.keep_found(&digest, early, &sums);
@@ -286,8 +310,8 @@ mod tests {
         let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
         let sums = Arc::new(Sums::of(&vec![0; (FEW_CHUNKS as usize + 1) * CHUNK_BYTES]));
         for number in 0..sums.chunks() {
-            hot.keep_chunk(&digest, number, &pieces());
-            hot.keep_chunk(&digest, number, &pieces());
+            hot.keep_chunk(&digest, number, &pieces(), FEW);
+            hot.keep_chunk(&digest, number, &pieces(), FEW);
         }
         hot.keep_found(&digest, hot.look(&digest), &sums);
         assert!(hot.blob(&digest).is_none());
@@ -315,11 +339,23 @@ mod tests {
     }
 
     #[test]
+    fn chunks_of_a_large_blob_stay_in_pieces() {
+        let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
+        for _ in 0..2 {
+            hot.keep_chunk(&digest, 0, &pieces(), FEW);
+            hot.keep_chunk(&digest, 1, &pieces(), FEW + 1);
+        }
+        let whole: Bytes = pieces().into_iter().flatten().collect();
+        assert_eq!(hot.chunk(&digest, 0), Some([whole].into()));
+        assert_eq!(hot.chunk(&digest, 1), Some(pieces()));
+    }
+
+    #[test]
     fn a_part_is_what_its_first_chunk_has_of_it() {
         let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
         let whole: Bytes = pieces().into_iter().flatten().take(CHUNK_BYTES - 1).collect();
         for _ in 0..2 {
-            hot.keep_chunk(&digest, 1, &VecDeque::from([whole.clone()]));
+            hot.keep_chunk(&digest, 1, &VecDeque::from([whole.clone()]), FEW);
         }
         let start = CHUNK_BYTES as u64;
         let part = |from, to| hot.start_of(&digest, &(start + from..start + to));
@@ -335,9 +371,9 @@ mod tests {
     #[test]
     fn a_chunk_is_kept_when_it_is_asked_for_again() {
         let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
-        hot.keep_chunk(&digest, 7, &pieces());
+        hot.keep_chunk(&digest, 7, &pieces(), FEW);
         assert_eq!(chunk(&hot, &digest, 7), None);
-        hot.keep_chunk(&digest, 7, &pieces());
+        hot.keep_chunk(&digest, 7, &pieces(), FEW);
         assert_eq!(chunk(&hot, &digest, 7), Some(pieces().into_iter().flatten().collect()));
         assert_eq!(chunk(&hot, &digest, 6), None);
     }
@@ -346,11 +382,11 @@ mod tests {
     fn what_comes_round_after_more_than_there_is_room_for_drives_nothing_out() {
         let hot = HotBytes::new(MANY);
         let (loved, digest) = (Digest::of(b"a"), Digest::of(b"b"));
-        hot.keep_chunk(&loved, 0, &pieces());
-        hot.keep_chunk(&loved, 0, &pieces());
+        hot.keep_chunk(&loved, 0, &pieces(), FEW);
+        hot.keep_chunk(&loved, 0, &pieces(), FEW);
         let room = MANY / CHUNK_BYTES as u64;
         for number in (0..3).flat_map(|_| 0..4 * room) {
-            hot.keep_chunk(&digest, number, &pieces());
+            hot.keep_chunk(&digest, number, &pieces(), FEW);
         }
         assert!(chunk(&hot, &loved, 0).is_some());
         let kept = (0..4 * room).filter(|number| chunk(&hot, &digest, *number).is_some()).count();
@@ -364,10 +400,10 @@ mod tests {
         for number in 0..1000_u64 {
             let digest = Digest::of(&number.to_le_bytes());
             hot.keep_blob(&digest, hot.look(&digest), &bytes);
-            hot.keep_chunk(&digest, 0, &pieces());
-            hot.keep_chunk(&digest, 0, &pieces());
-            of_chunks.keep_chunk(&digest, 0, &pieces());
-            of_chunks.keep_chunk(&digest, 0, &pieces());
+            hot.keep_chunk(&digest, 0, &pieces(), FEW);
+            hot.keep_chunk(&digest, 0, &pieces(), FEW);
+            of_chunks.keep_chunk(&digest, 0, &pieces(), FEW);
+            of_chunks.keep_chunk(&digest, 0, &pieces(), FEW);
             let sums = Arc::new(Sums::of(&vec![0; CHUNK_BYTES]));
             of_chunks.keep_found(&digest, of_chunks.look(&digest), &sums);
         }
@@ -381,8 +417,8 @@ mod tests {
     fn without_memory_nothing_is_kept() {
         let (hot, digest) = (HotBytes::new(0), Digest::of(b"a"));
         hot.keep_blob(&digest, hot.look(&digest), &Bytes::from_static(b"a"));
-        hot.keep_chunk(&digest, 0, &pieces());
-        hot.keep_chunk(&digest, 0, &pieces());
+        hot.keep_chunk(&digest, 0, &pieces(), FEW);
+        hot.keep_chunk(&digest, 0, &pieces(), FEW);
         assert!(hot.blob(&digest).is_none());
         assert_eq!(chunk(&hot, &digest, 0), None);
     }

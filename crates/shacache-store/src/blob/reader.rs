@@ -163,11 +163,10 @@ impl ArchiveReader {
         let start = number * CHUNK_BYTES as u64;
         // Those that others had read meanwhile were taken from memory.
         while self.ahead.pop_front_if(|ahead| ahead.number < number).is_some() {}
-        if let Some(piece) = self.at_hand() {
-            self.checked = None;
-            return Ok(piece);
-        }
-        let pieces = self.checked_chunk(number).await?;
+        let pieces = match self.hot_chunk(number) {
+            Some(pieces) => pieces,
+            None => self.checked_chunk(number).await?,
+        };
         let from = (self.range.start - start) as usize;
         let to = (self.range.end - start).min(CHUNK_BYTES as u64) as usize;
         let mut pieces = chunk::cut(pieces, from..to);
@@ -182,12 +181,12 @@ impl ArchiveReader {
         Ok(first)
     }
 
-    /// What is next, of a chunk that was checked for somebody else.
-    fn at_hand(&self) -> Option<Bytes> {
+    /// The pieces of a chunk that was checked for somebody else.
+    fn hot_chunk(&self, number: u64) -> Option<VecDeque<Bytes>> {
         match (&self.blob, &self.check) {
             // Without sums the whole has to pass by.
             (Some(ArchivedBlob { look: Some(_), shared, digest, .. }), Check::Sums(_)) => {
-                shared.hot.start_of(digest, &self.range)
+                shared.hot.chunk(digest, number)
             }
             _ => None,
         }
@@ -220,7 +219,7 @@ impl ArchiveReader {
                 Some(all) if *size <= PIECE_BYTES as u64 => {
                     shared.hot.keep_blob(digest, *look, all);
                 }
-                _ => shared.hot.keep_chunk(digest, number, &pieces),
+                _ => shared.hot.keep_chunk(digest, number, &pieces, *size),
             }
         }
         Ok(pieces)
