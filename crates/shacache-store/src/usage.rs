@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use quick_cache::UnitWeighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::Cache;
 use shacache_core::digest::Digest;
 
 use crate::error::StoreError;
@@ -18,20 +16,12 @@ use crate::timestamp::Day;
 pub(crate) struct Usage {
     index: Arc<Index>,
     /// What the index was told already.
-    told: Cache<Digest, Day, UnitWeighter, RandomState>,
+    told: Cache<Digest, Day>,
 }
 
 impl Usage {
     pub(crate) fn new(index: Arc<Index>) -> Self {
-        // Names that nobody can choose, as in `HotBytes`.
-        let told = Cache::with(
-            REMEMBERED,
-            REMEMBERED as u64,
-            UnitWeighter,
-            RandomState::default(),
-            DefaultLifecycle::default(),
-        );
-        Self { index, told }
+        Self { index, told: Cache::new(REMEMBERED) }
     }
 
     /// Notes that a blob is asked for, and that it may be asked for until the day is over.
