@@ -352,11 +352,7 @@ impl Blob {
     /// As [`Blob::read`], if it is at hand.
     #[must_use]
     pub fn read_at_hand(self, range: Range<u64>) -> Option<BlobReader> {
-        match self.source {
-            Source::AtHand(bytes) => Some(BlobReader::at_hand(part(bytes, &range))),
-            Source::InChunks(blob) => Some(BlobReader::in_chunks(blob.read(range))),
-            Source::Archive(_) => None,
-        }
+        self.source.read_at_hand(&range).ok()
     }
 
     /// Starts reading `range`, which is cut to the blob's size.
@@ -365,10 +361,20 @@ impl Blob {
     /// [`StoreError::Busy`] when only a part is wanted of a blob that has no checksums yet and
     /// computing them takes long; [`StoreError::Damaged`] when its length alone shows that.
     pub async fn read(self, range: Range<u64>) -> Result<BlobReader, StoreError> {
-        match self.source {
-            Source::AtHand(bytes) => Ok(BlobReader::at_hand(part(bytes, &range))),
-            Source::InChunks(blob) => Ok(BlobReader::in_chunks(blob.read(range))),
-            Source::Archive(blob) => Ok(BlobReader::archive(Box::pin(blob.read(range)).await?)),
+        match self.source.read_at_hand(&range) {
+            Ok(reader) => Ok(reader),
+            Err(blob) => Ok(BlobReader::archive(Box::pin(blob.read(range)).await?)),
+        }
+    }
+}
+
+impl Source {
+    /// Starts reading, or gives back what is not at hand.
+    fn read_at_hand(self, range: &Range<u64>) -> Result<BlobReader, ArchivedBlob> {
+        match self {
+            Self::AtHand(bytes) => Ok(BlobReader::at_hand(part(bytes, range))),
+            Self::InChunks(blob) => Ok(BlobReader::in_chunks(blob.read(range))),
+            Self::Archive(blob) => Err(blob),
         }
     }
 }

@@ -34,8 +34,8 @@ impl BlobInChunks {
     }
 
     /// Begins to read `range`, which is cut to the blob's size.
-    pub(super) fn read(self, range: Range<u64>) -> ChunksReader {
-        let range = super::within(&range, self.size());
+    pub(super) fn read(self, range: &Range<u64>) -> ChunksReader {
+        let range = super::within(range, self.size());
         ChunksReader { blob: self, range }
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     use crate::{Store, StoreOptions};
 
     async fn read(blob: BlobInChunks, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        let (mut reader, mut bytes) = (BlobReader::in_chunks(blob.read(range)), Vec::new());
+        let (mut reader, mut bytes) = (BlobReader::in_chunks(blob.read(&range)), Vec::new());
         while let Some(piece) = reader.next().await? {
             bytes.extend_from_slice(&piece);
         }
@@ -121,7 +121,7 @@ mod tests {
         }
         assert_eq!(shared.usage.noted(&digest), Some(Day::today()));
         assert!(shared.hot.start_of(&digest, &(0..1)).is_some());
-        let at_hand = BlobInChunks { ..blob() }.read(0..10).next();
+        let at_hand = BlobInChunks { ..blob() }.read(&(0..10)).next();
         assert_eq!(at_hand.as_deref(), Some(&bytes[..10]));
 
         let path = shared.layout.blob(&digest);
