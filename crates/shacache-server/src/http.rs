@@ -103,7 +103,7 @@ impl Answers {
                     Err(_) => Asked::by(&request),
                 };
                 let answered = answered.map_err(|panic| self.0.panicked(&*panic));
-                Either::Left(Begun(Some((asked, answered, report))))
+                Either::Left(Prepared(Some((asked, answered, report))))
             }
             None => Either::Right(self.clone().ask(request, report).boxed()),
         }
@@ -128,12 +128,12 @@ impl Answers {
 }
 
 /// An answer on its way.
-pub(crate) type Answering = Either<Begun, BoxFuture<'static, Response<Watched>>>;
+pub(crate) type Answering = Either<Prepared, BoxFuture<'static, Response<Watched>>>;
 
-/// An answer that is ready, and begins when it is asked for: a client may be gone before that.
-pub(crate) struct Begun(Option<(Asked, Result<Response, Failure>, Report)>);
+/// An answer that is there, and begins when it is asked for: a client may be gone before that.
+pub(crate) struct Prepared(Option<(Asked, Result<Response, Failure>, Report)>);
 
-impl Future for Begun {
+impl Future for Prepared {
     type Output = Response<Watched>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response<Watched>> {
@@ -178,6 +178,10 @@ impl Inner {
     /// What [`Inner::route`] would answer, if nothing has to be decided or waited for. Whatever it
     /// would refuse is left to it.
     fn at_hand<B>(&self, request: &http::Request<B>, report: &mut Report) -> Option<Response> {
+        // Nothing else can be, so that nothing is looked for in vain.
+        if *request.method() != Method::GET {
+            return None;
+        }
         let host = host::requested(request).ok()?;
         let (mount, resource) = self.on(host).find(request.uri().path())?;
         let operation = resource.operation(request.method())?;
