@@ -78,3 +78,21 @@ fn no_header_is_the_servers_fault() {
     });
     result.expect("no case fails");
 }
+
+#[test]
+fn an_upload_with_more_trailers_than_may_be_leaves_nothing() {
+    let server = Running::start("[limit]\nheaders = 5\n");
+    for (count, status) in [(5, 201), (6, 400)] {
+        let head = "POST /shacache HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+        let body = format!("Transfer-Encoding: chunked\r\n\r\n2\r\nh{count}\r\n0\r\n");
+        let message = [head, &body, &"X: y\r\n".repeat(count), "\r\n"].concat();
+        let answer = exchange(server.address(), message.as_bytes()).expect("well-formed");
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, status, "{count}: {}", answer.text());
+        let is_told = answer.text().starts_with("more trailer fields follow the body");
+        assert_eq!(is_told, status == 400, "{}", answer.text());
+    }
+    let asked = format!("/shacache/{}", shacache_core::digest::Digest::of(b"h6"));
+    assert_eq!(request(server.address(), "GET", &asked, b"").status, 404);
+    assert!(server.data().join("tmp").read_dir().expect("a folder").next().is_none());
+}

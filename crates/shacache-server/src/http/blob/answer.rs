@@ -40,11 +40,14 @@ impl BlobHeaders {
 
     /// Those of an answer with all of the blob, asked for by its own digest.
     fn of(&self, blob: &Blob) -> HeaderMap {
-        let digest = blob.digest();
-        // One that is read from the archive may never be asked for again.
-        if !blob.is_at_hand() {
-            return whole(digest);
+        match blob.is_at_hand() {
+            true => self.kept(blob.digest()),
+            // It may never be asked for again.
+            false => whole(blob.digest()),
         }
+    }
+
+    fn kept(&self, digest: &Digest) -> HeaderMap {
         self.0.get(digest).unwrap_or_else(|| {
             let headers = whole(digest);
             self.0.insert(*digest, headers.clone());
@@ -167,4 +170,20 @@ const KEPT: usize = 2_048;
 fn ascii(value: String) -> HeaderValue {
     HeaderValue::try_from(value)
         .expect("digests, numbers and mount paths are made of printable ASCII characters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_headers_are_kept_than_there_is_room_for() {
+        let headers = BlobHeaders::new();
+        for number in 0..3 * KEPT {
+            let digest = Digest::of(&number.to_le_bytes());
+            assert_eq!(headers.kept(&digest)[ETAG], wire::entity_tag(&digest));
+            assert_eq!(headers.kept(&digest), whole(&digest));
+        }
+        assert!((KEPT / 2..=KEPT).contains(&headers.0.len()), "{}", headers.0.len());
+    }
 }
