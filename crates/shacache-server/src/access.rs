@@ -1,7 +1,7 @@
 //! Who may do what. [`Access::decide`] is the one place where that is decided, for each request
 //! anew: what its route asks for, what the policies say, who sent it. What everybody may
-//! ([`Access::is_everybodys`]) needs no decision. Must not know HTTP beyond
-//! what a request carries to tell who sent it, nor how a refusal is said.
+//! ([`Access::is_everybodys`]) needs no decision. Must not know HTTP beyond what a request carries to
+//! tell who sent it, nor how a refusal is said.
 //!
 //! - `policy`: the rules for the whole server.
 //! - `identity`, `name`, `rights`: somebody who is known, and what they may.

@@ -34,12 +34,13 @@ pub struct Limits {
     pub request_line_bytes: usize,
     /// The longest head of a request, request line included, in bytes; over it 431. Default 32 KiB.
     pub header_bytes: usize,
-    /// The most header fields of a request; over it 431. As many trailer fields; over it 400. Default
-    /// 64.
+    /// The most header fields of a request; over it 431. The most trailer fields, too; over it 400.
+    /// Default 64.
     pub headers: usize,
     /// hyper's buffer for each direction of a connection, in bytes. Default 32 KiB, which is what a
     /// client that has stopped reading an answer holds, beside the piece that came last (64 KiB of a
-    /// blob that others ask for, too); under 8 KiB is taken as 8 KiB, hyper's own minimum. No head is longer than the buffer. All connections together may use this many times
+    /// blob that others ask for, too); under 8 KiB is taken as 8 KiB, hyper's own minimum. No head is
+    /// longer than the buffer. All connections together may use this many times
     /// [`connections`](Self::connections).
     pub buffer_bytes: usize,
     /// Connections open at once; at the limit no more are accepted until one ends. Default 8192.

@@ -120,7 +120,8 @@ impl HotBytes {
     }
 
     /// Of the bytes at `range` of a blob of a few chunks, those in the one where it begins; never
-    /// none of them. Who is slow to send them on keeps no more than a chunk of what was driven out meanwhile.
+    /// none of them. Who is slow to send them on keeps no more than a chunk of what was driven out
+    /// meanwhile.
     pub(super) fn start_of(&self, digest: &Digest, range: &Range<u64>) -> Option<Bytes> {
         let start = range.start / CHUNK_BYTES as u64 * CHUNK_BYTES as u64;
         let pieces = self.chunks.get(&(*digest, start / CHUNK_BYTES as u64))?;
