@@ -106,7 +106,8 @@ async fn what_is_answered_at_once_is_what_would_be_answered() {
     let paths = paths.into_iter().map(String::as_str).chain([
         "/shadir/k",
         "/shadir/none",
-        "/shadir/k?signed-by=x",
+        "/shadir/k?verified=1",
+        "/shadir/k?signer=12",
         "/shadir/",
         "/shacache",
         "/shacache/",
