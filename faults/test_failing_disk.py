@@ -20,6 +20,8 @@ from interop.server import Shacached, wait_until
 REAL_BYTES = 24 << 20
 CLAIMED_BYTES = 256 << 20
 BLOB_BYTES = 1 << 20
+# Takes the kernel several writes: the last ones find the memory full.
+LARGE_BLOB_BYTES = 4 << 20
 XFS_BYTES = 512 << 20
 # Long enough for a busy machine to notice the folder and to cut the power meanwhile.
 SLOW_US = 2_000_000
@@ -27,13 +29,18 @@ SLOW_US = 2_000_000
 
 class FailingDisk(FaultTest):
     def test_fsync_fails(self):
+        self.check_failing_disk(BLOB_BYTES)
+
+    def test_a_disk_that_says_first_that_it_is_full(self):
+        self.check_failing_disk(LARGE_BLOB_BYTES)
+
+    def check_failing_disk(self, blob_bytes):
         thin = self.thin_folder()
         acknowledged = Acknowledged()
         with Disk.made(thin, "ext4", CLAIMED_BYTES) as mounted, Shacached(mounted / "data") as server:
             trace = Trace(server, self.folder / "strace", ["fsync", "fdatasync", "syncfs"])
             with trace:
-                refused = self.fill(server, acknowledged)
-            self.assertEqual(refused.status, 503)
+                self.fill(server, acknowledged, blob_bytes)
             self.check_read_only(server, acknowledged)
             self.check_syncs(trace.calls())
         with self.on_a_good_disk(thin) as mounted:
@@ -42,7 +49,8 @@ class FailingDisk(FaultTest):
                 self.assertEqual(acknowledged.lost(server), [])
                 self.assertEqual(post_blob(server, b"well again").status, 201)
         self.counts["acknowledged"] = acknowledged.count()
-        self.assertGreater(acknowledged.count(), 10)
+        # A blob and its entry each, and half the memory at least.
+        self.assertGreater(acknowledged.count(), REAL_BYTES // blob_bytes)
 
     def test_a_file_system_that_gave_up(self):
         """Once XFS has shut down, the fsync of a folder succeeds without having done anything."""
@@ -65,6 +73,31 @@ class FailingDisk(FaultTest):
             self.assertEqual(request(server, "GET", "/readyz").status, 503)
             self.counts["refused"] += 1
 
+    def test_what_cannot_be_taken_back_is_not_shown(self):
+        for error, status, again in [("EIO", 503, 503), ("ENOSPC", 507, 201)]:
+            with self.subTest(error):
+                self.check_not_taken_back(error, status, again)
+
+    def check_not_taken_back(self, error, status, again):
+        """The sync of a blob's folder fails, and so does the removal of the blob."""
+        blob = os.urandom(1000)
+        digest = hashlib.sha512(blob).hexdigest()
+        data = self.folder / f"data-{error}"
+        server = self.start(Shacached(data, arguments=self.without_background_check()))
+        folder = data / "archive/blobs" / digest[:2] / digest[2:4]
+        folder.mkdir(parents=True)
+        calls = ["fsync", "unlinkat"]
+        failing = f"{','.join(calls)}:error={error}"
+        trace = Trace(server, self.folder / "strace", calls, inject=failing, only=folder)
+        with trace:
+            self.assertEqual(post_blob(server, blob).status, status)
+        self.assertEqual([call.name for call in trace.calls() if call.injected], calls)
+        self.assertEqual((folder / digest).read_bytes(), blob)
+        self.assertEqual(get_blob(server, digest).status, 404)
+        self.counts["refused"] += 1
+        self.assertEqual(post_blob(server, blob).status, again)
+        self.assertEqual(get_blob(server, digest).status, 200 if again == 201 else 404)
+
     def thin_folder(self):
         thin = self.folder / "thin"
         thin.mkdir()
@@ -72,21 +105,26 @@ class FailingDisk(FaultTest):
         self.addCleanup(run, "umount", thin)
         return thin
 
-    def fill(self, server, acknowledged):
-        """Uploads until one is refused."""
-        for number in range(CLAIMED_BYTES // BLOB_BYTES):
-            data = os.urandom(BLOB_BYTES)
+    def fill(self, server, acknowledged, blob_bytes):
+        """Uploads until the disk is given up. A full one is not: whether the kernel says of the
+        image's memory that it is full, or that the image failed, depends on what is written where."""
+        self.refused = []
+        for number in range(CLAIMED_BYTES // blob_bytes):
+            data = os.urandom(blob_bytes)
             answer = post_blob(server, data)
-            if answer.status != 201:
-                self.refused = hashlib.sha512(data).hexdigest()
-                return answer
-            acknowledged.add_blob(answer.body.decode())
-            text = metadata(answer.body.decode(), number=number)
-            answer = put_entry(server, f"key-{number}", entry_body(text))
-            if answer.status != 201:
-                self.refused = None
-                return answer
-            acknowledged.add_entry(f"key-{number}", text)
+            if answer.status == 201:
+                digest = answer.body.decode()
+                acknowledged.add_blob(digest)
+                text = metadata(digest, number=number)
+                answer = put_entry(server, f"key-{number}", entry_body(text))
+                if answer.status == 201:
+                    acknowledged.add_entry(f"key-{number}", text)
+            else:
+                self.refused.append(hashlib.sha512(data).hexdigest())
+            if answer.status == 503:
+                return
+            self.assertIn(answer.status, [201, 507])
+            self.counts[f"{answer.status} before that"] += 1
         self.fail("the disk never failed")
 
     def check_read_only(self, server, acknowledged):
@@ -96,8 +134,8 @@ class FailingDisk(FaultTest):
             self.assertEqual(post_blob(server, b"later %d" % number).status, 503)
             self.assertEqual(put_entry(server, "late", an_entry(number)).status, 503)
             self.counts["refused afterwards"] += 2
-        if self.refused:
-            self.assertEqual(get_blob(server, self.refused).status, 404)
+        for digest in self.refused:
+            self.assertEqual(get_blob(server, digest).status, 404)
         self.assertEqual(acknowledged.lost(server), [])
         self.counts["read afterwards"] = acknowledged.count()
 

@@ -42,7 +42,7 @@ pub(crate) struct Durable {
     layout: Layout,
     folders: Folders,
     temporary: TemporaryFolder,
-    /// Published names that no sync covers yet.
+    /// Published names that no sync covers yet, or covers no more.
     pending: Mutex<HashSet<PathBuf>>,
     pending_count: AtomicUsize,
     /// Held by whoever publishes or moves a name; taken in the order of their numbers.
@@ -162,7 +162,7 @@ impl Durable {
         };
         let published = self.announce(&target, to)?;
         if let Err(error) = rustix::fs::renameat(&source.file, name(from), &target.file, name(to)) {
-            self.show(to, published);
+            self.withdraw(&target, to, published);
             return Err(Fault::new("rename", from, error));
         }
         let synced = self.folders.sync(&target).and_then(|()| self.folders.sync(&source));
@@ -242,16 +242,17 @@ impl Durable {
         let published = self.announce(folder, to)?;
         let renamed = self.temporary.rename(file, folder, to);
         if renamed.is_err() {
-            self.show(to, published);
+            self.withdraw(folder, to, published);
         }
         renamed.map(|()| Placed { to, published, identity })
     }
 
     /// Looks what is under a final name, and moves it to quarantine if it is no file. With nothing
-    /// there, what comes stays invisible.
+    /// there, or nothing that anybody has seen, what comes stays invisible.
     fn announce(&self, folder: &Folder, to: &Path) -> Result<Published, Fault> {
         match folder.kind(to)? {
-            Some(FileType::RegularFile) => return Ok(Published::Replaced),
+            Some(FileType::RegularFile) if !self.is_pending(to) => return Ok(Published::Replaced),
+            Some(FileType::RegularFile) => {}
             Some(kind) => {
                 let place = self.layout.displaced(to, Timestamp::now());
                 self.relocate(to, &place)?;
@@ -260,18 +261,24 @@ impl Durable {
             }
             None => {}
         }
-        lock(&self.pending).insert(to.to_owned());
-        self.pending_count.fetch_add(1, Ordering::AcqRel);
+        if lock(&self.pending).insert(to.to_owned()) {
+            self.pending_count.fetch_add(1, Ordering::AcqRel);
+        }
         Ok(Published::New)
     }
 
     /// Shows what was placed, or takes it back when a sync failed or the name leads elsewhere now.
+    /// What cannot be taken back, because the disk takes no change any more, stays invisible.
     fn settle(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
         let settled = self.confirm(placed, synced);
-        if settled.is_err() && placed.published == Published::New {
-            self.take_back(placed);
+        if settled.is_err()
+            && placed.published == Published::New
+            && let Err(error) = self.take_back(placed)
+        {
+            tracing::error!(path = %placed.to.display(), %error, "an unpublished file stays");
+        } else {
+            self.show(placed.to, placed.published);
         }
-        self.show(placed.to, placed.published);
         settled
     }
 
@@ -287,18 +294,20 @@ impl Durable {
     }
 
     /// Removes a file that nobody has seen.
-    fn take_back(&self, placed: &Placed<'_>) {
+    fn take_back(&self, placed: &Placed<'_>) -> Result<(), Fault> {
         let path = placed.to;
-        let removed = self.folders.identity(path).and_then(|found| {
-            if found != Some(placed.identity) {
-                return Ok(());
-            }
-            let folder = self.folders.of(path)?;
-            rustix::fs::unlinkat(&folder.file, name(path), AtFlags::empty())
-                .map_err(Fault::at("remove", path))
-        });
-        if let Err(error) = removed {
-            tracing::error!(path = %path.display(), %error, "an unpublished file stays");
+        if self.folders.identity(path)? != Some(placed.identity) {
+            return Ok(());
+        }
+        let folder = self.folders.of(path)?;
+        rustix::fs::unlinkat(&folder.file, name(path), AtFlags::empty())
+            .map_err(Fault::at("remove", path))
+    }
+
+    /// Ends what was announced and did not come. What nobody has seen there stays unseen.
+    fn withdraw(&self, folder: &Folder, to: &Path, published: Published) {
+        if matches!(folder.kind(to), Ok(None)) {
+            self.show(to, published);
         }
     }
 
