@@ -18,6 +18,7 @@ pub use self::listing::Listing;
 pub use self::signers::{Narrowing, Signers};
 use crate::blob::BlobStore;
 use crate::blocking::{blocking, joined};
+use crate::crc32c;
 use crate::defence::Defence;
 use crate::error::{Fault, StoreError};
 use crate::gate::Pass;
@@ -325,7 +326,7 @@ impl Shared {
     }
 
     fn shard(&self, key: &Key) -> &Shard {
-        &self.shards[crc32c::crc32c(key.as_str().as_bytes()) as usize % SHARDS]
+        &self.shards[crc32c::of(key.as_str().as_bytes()) as usize % SHARDS]
     }
 }
 

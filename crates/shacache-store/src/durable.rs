@@ -28,6 +28,7 @@ use rustix::io::Errno;
 use self::folders::{Folder, Folders};
 pub(crate) use self::temporary::Temporary;
 use self::temporary::TemporaryFolder;
+use crate::crc32c;
 use crate::defence::Defence;
 use crate::error::Fault;
 use crate::layout::Layout;
@@ -384,7 +385,7 @@ fn name(path: &Path) -> &std::ffi::OsStr {
 
 /// The lock that a name shares with few others.
 fn name_lock(path: &Path) -> usize {
-    crc32c::crc32c(name(path).as_encoded_bytes()) as usize % NAME_LOCKS
+    crc32c::of(name(path).as_encoded_bytes()) as usize % NAME_LOCKS
 }
 
 /// The lock that the folder of a name shares with few others.

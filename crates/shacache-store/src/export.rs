@@ -21,6 +21,7 @@ pub use self::earlier::Earlier;
 pub use self::folder::ExportFolder;
 use crate::archive_file::{ArchiveFile, Kind};
 use crate::archive_tree::{ArchiveTree, Part};
+use crate::crc32c;
 use crate::error::{Fault, StoreError};
 use crate::layout::Layout;
 use crate::moved::Moved;
@@ -279,7 +280,7 @@ struct Same {
 impl Read for Same {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let length = self.file.read(buffer)?;
-        self.crc = crc32c::crc32c_append(self.crc, &buffer[..length]);
+        self.crc = crc32c::append(self.crc, &buffer[..length]);
         if length == 0 && !buffer.is_empty() && self.crc != self.expected {
             return Err(std::io::Error::other("the disk gave other bytes the second time"));
         }
@@ -296,7 +297,7 @@ fn checked(file: &mut File, digest: &Digest) -> std::io::Result<Option<u32>> {
             Ok(0) => break,
             Ok(length) => {
                 hasher.update(&buffer[..length]);
-                crc = crc32c::crc32c_append(crc, &buffer[..length]);
+                crc = crc32c::append(crc, &buffer[..length]);
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -46,6 +46,7 @@ mod archive_root;
 mod audit;
 mod beneath;
 mod blocking;
+mod crc32c;
 mod data_dir;
 mod durable;
 mod expiration;

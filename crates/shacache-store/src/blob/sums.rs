@@ -1,6 +1,8 @@
 //! The checksums of a blob's chunks: CRC-32C (RFC 3720, appendix B.4) of every 64 KiB, so that any
 //! part can be checked before it leaves without reading the whole.
 
+use crate::crc32c;
+
 /// Bytes per chunk; only the last may be shorter.
 pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -68,7 +70,7 @@ impl Summer {
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES - self.filled));
-            self.crc = crc32c::crc32c_append(self.crc, now);
+            self.crc = crc32c::append(self.crc, now);
             self.filled += now.len();
             if self.filled == CHUNK_BYTES {
                 self.end_chunk();
@@ -107,7 +109,7 @@ fn matches<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Option<bool> {
     let crc = crcs.get(usize::try_from(chunk).ok()?)?;
-    Some(*crc == pieces.into_iter().fold(0, crc32c::crc32c_append))
+    Some(*crc == pieces.into_iter().fold(0, crc32c::append))
 }
 
 #[cfg(test)]
