@@ -100,7 +100,7 @@ pub struct StoreOptions {
     pub data: PathBuf,
     /// What blobs without credentials may take.
     pub unclaimed: UnclaimedLimits,
-    /// Memory for bytes that clients asked for lately, in bytes.
+    /// Memory for bytes of blobs of up to 256 KiB that clients asked for lately, in bytes.
     pub hot_bytes: u64,
 }
 

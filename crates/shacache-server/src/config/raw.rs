@@ -134,7 +134,8 @@ table! {
     /// `[cache]`.
     RawCache {
         /// Memory for bytes of blobs that clients asked for lately, in bytes: what is there was
-        /// checked already, and is neither read nor checked again. 0 keeps nothing.
+        /// checked already, and is neither read nor checked again. Of blobs over 256 KiB nothing
+        /// is kept here; the system keeps files in memory. 0 keeps nothing at all.
         hot_bytes: u64 = 64 * 1024 * 1024,
     }
 }

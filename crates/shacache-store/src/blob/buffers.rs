@@ -67,7 +67,7 @@ impl Drop for Buffer {
 }
 
 /// 2 MiB.
-const SPARE: usize = 128;
+const SPARE: usize = 64;
 
 #[cfg(test)]
 mod tests {

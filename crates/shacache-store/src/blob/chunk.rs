@@ -97,9 +97,9 @@ fn unfilled(pieces: &mut [Buffer], filled: usize) -> Vec<IoSliceMut<'_>> {
     rests.filter(|rest| !rest.is_empty()).map(IoSliceMut::new).collect()
 }
 
-/// Small enough that not much is held back by its last byte; four of them are one write to a
-/// socket.
-pub(super) const PIECE_BYTES: usize = 16 * 1024;
+/// Small enough that not much is held back by its last byte, large enough for a write to a socket of
+/// its own.
+pub(super) const PIECE_BYTES: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -19,15 +19,14 @@ use super::sums::{CHUNK_BYTES, Sums};
 use crate::timestamp::Day;
 
 /// What is at hand, under names that nobody can choose: with others, the hash would have to be one
-/// made for that. Each chunk is kept for itself, but a blob of one piece as a whole. The archive is
-/// not asked again for that, nor for a blob of a few chunks while all of them are at hand; the file
-/// of a larger one is opened for every client.
+/// made for that. A blob of one piece is kept as a whole, one of a few chunks chunk by chunk. The
+/// archive is not asked again for either while all of it is at hand. Of larger ones nothing is kept:
+/// the kernel keeps files, too, and to copy what is kept here to a socket, from all over the memory,
+/// costs more than to read and check a file through the same few buffers.
 #[derive(Debug)]
 pub(super) struct HotBytes {
     blobs: Cache<Digest, Found, BlobWeight, RandomState>,
-    /// In the pieces in which they are sent. Of a blob of a few chunks each is one: fewer and larger
-    /// writes to a socket cost less, as long as what is on its way stays near the processor.
-    chunks: Cache<(Digest, u64), Arc<[Bytes]>, ChunkWeight, RandomState>,
+    chunks: Cache<(Digest, u64), Bytes, ChunkWeight, RandomState>,
     asked_for: AskedFor,
     /// Blobs taken out of the archive, by the first byte of their digests.
     removals: Box<[AtomicU64]>,
@@ -102,7 +101,7 @@ impl HotBytes {
     /// Notes that a blob with these sums was found by `look`, if that spares the next client the
     /// archive.
     pub(super) fn keep_found(&self, digest: &Digest, look: Look, sums: &Arc<Sums>) {
-        if sums.chunks() <= FEW_CHUNKS && self.has_chunks(digest, sums) {
+        if is_kept(sums.size()) && self.has_chunks(digest, sums) {
             let blob = HotBlob::InChunks(Arc::clone(sums));
             self.blobs.insert(*digest, Found { blob, look });
         }
@@ -113,10 +112,9 @@ impl HotBytes {
             && (0..sums.chunks()).all(|number| self.chunks.contains_key(&(*digest, number)))
     }
 
-    /// The pieces of a chunk.
-    pub(super) fn chunk(&self, digest: &Digest, number: u64) -> Option<VecDeque<Bytes>> {
-        let pieces = self.chunks.get(&(*digest, number))?;
-        Some(pieces.iter().cloned().collect())
+    /// A chunk of a blob of so many bytes.
+    pub(super) fn chunk(&self, digest: &Digest, number: u64, blob_bytes: u64) -> Option<Bytes> {
+        is_kept(blob_bytes).then(|| self.chunks.get(&(*digest, number)))?
     }
 
     /// Of the bytes at `range` of a blob of a few chunks, those in the one where it begins; never
@@ -124,8 +122,7 @@ impl HotBytes {
     /// meanwhile.
     pub(super) fn start_of(&self, digest: &Digest, range: &Range<u64>) -> Option<Bytes> {
         let start = range.start / CHUNK_BYTES as u64 * CHUNK_BYTES as u64;
-        let pieces = self.chunks.get(&(*digest, start / CHUNK_BYTES as u64))?;
-        let [chunk] = &*pieces else { return None };
+        let chunk = self.chunks.get(&(*digest, start / CHUNK_BYTES as u64))?;
         let [from, to] = [range.start, range.end]
             .map(|at| at.saturating_sub(start).min(chunk.len() as u64) as usize);
         match to.saturating_sub(from) {
@@ -147,18 +144,14 @@ impl HotBytes {
         pieces: &VecDeque<Bytes>,
         blob_bytes: u64,
     ) {
-        if !self.asked_for.again(digest, number) {
+        if !is_kept(blob_bytes) || !self.asked_for.again(digest, number) {
             return;
         }
-        let pieces: Arc<[Bytes]> = match blob_bytes.div_ceil(CHUNK_BYTES as u64) {
-            0..=FEW_CHUNKS => {
-                let mut chunk = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
-                pieces.iter().for_each(|piece| chunk.extend_from_slice(piece));
-                [Bytes::from(chunk)].into()
-            }
-            _ => pieces.iter().cloned().collect(),
-        };
-        self.chunks.insert((*digest, number), pieces);
+        // In one piece: fewer and larger writes to a socket cost less, as long as what is on its way
+        // stays near the processor. The buffers that it came in are used again.
+        let mut chunk = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
+        pieces.iter().for_each(|piece| chunk.extend_from_slice(piece));
+        self.chunks.insert((*digest, number), chunk.into());
     }
 
     /// A blob was taken out of the archive: it is not answered from here from now on, also not by
@@ -212,10 +205,15 @@ impl Weighter<Digest, Found> for BlobWeight {
 #[derive(Debug, Clone)]
 struct ChunkWeight;
 
-impl Weighter<(Digest, u64), Arc<[Bytes]>> for ChunkWeight {
-    fn weight(&self, _: &(Digest, u64), pieces: &Arc<[Bytes]>) -> u64 {
-        pieces.iter().map(Bytes::len).sum::<usize>() as u64 + OVERHEAD_BYTES
+impl Weighter<(Digest, u64), Bytes> for ChunkWeight {
+    fn weight(&self, _: &(Digest, u64), chunk: &Bytes) -> u64 {
+        chunk.len() as u64 + OVERHEAD_BYTES
     }
+}
+
+/// Whether chunks of a blob of so many bytes are kept.
+fn is_kept(blob_bytes: u64) -> bool {
+    blob_bytes <= FEW_CHUNKS * CHUNK_BYTES as u64
 }
 
 fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
@@ -253,7 +251,8 @@ mod tests {
     const FEW: u64 = 4 * CHUNK_BYTES as u64;
 
     fn pieces() -> VecDeque<Bytes> {
-        (0..4).map(|piece| Bytes::from(vec![piece; PIECE_BYTES])).collect()
+        let numbers = 0..(CHUNK_BYTES / PIECE_BYTES) as u8;
+        numbers.map(|piece| Bytes::from(vec![piece; PIECE_BYTES])).collect()
     }
 
     /// Two, and the start of another.
@@ -307,15 +306,18 @@ mod tests {
     }
 
     #[test]
-    fn many_chunks_are_no_blob() {
-        let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
-        let sums = Arc::new(Sums::of(&vec![0; (FEW_CHUNKS as usize + 1) * CHUNK_BYTES]));
-        for number in 0..sums.chunks() {
-            hot.keep_chunk(&digest, number, &pieces(), FEW);
-            hot.keep_chunk(&digest, number, &pieces(), FEW);
+    fn nothing_is_kept_of_a_large_blob() {
+        let hot = HotBytes::new(MANY);
+        for (blob, bytes, is_kept) in [(b"a", FEW, true), (b"b", FEW + 1, false)] {
+            let (digest, sums) = (Digest::of(blob), Arc::new(Sums::of(&vec![0; bytes as usize])));
+            for number in 0..sums.chunks() {
+                hot.keep_chunk(&digest, number, &pieces(), bytes);
+                hot.keep_chunk(&digest, number, &pieces(), bytes);
+                assert_eq!(hot.chunk(&digest, number, bytes).is_some(), is_kept);
+            }
+            hot.keep_found(&digest, hot.look(&digest), &sums);
+            assert_eq!(hot.blob(&digest).is_some(), is_kept);
         }
-        hot.keep_found(&digest, hot.look(&digest), &sums);
-        assert!(hot.blob(&digest).is_none());
     }
 
     #[test]
@@ -337,18 +339,6 @@ mod tests {
 
     fn chunk(hot: &HotBytes, digest: &Digest, number: u64) -> Option<Bytes> {
         hot.start_of(digest, &(number * CHUNK_BYTES as u64..u64::MAX))
-    }
-
-    #[test]
-    fn chunks_of_a_large_blob_stay_in_pieces() {
-        let (hot, digest) = (HotBytes::new(MANY), Digest::of(b"a"));
-        for _ in 0..2 {
-            hot.keep_chunk(&digest, 0, &pieces(), FEW);
-            hot.keep_chunk(&digest, 1, &pieces(), FEW + 1);
-        }
-        let whole: Bytes = pieces().into_iter().flatten().collect();
-        assert_eq!(hot.chunk(&digest, 0), Some([whole].into()));
-        assert_eq!(hot.chunk(&digest, 1), Some(pieces()));
     }
 
     #[test]
@@ -396,7 +386,8 @@ mod tests {
 
     #[test]
     fn it_takes_no_more_memory_than_it_may() {
-        let (hot, of_chunks) = (HotBytes::new(1 << 20), HotBytes::new(1 << 20));
+        let most_bytes = 2 << 20;
+        let (hot, of_chunks) = (HotBytes::new(most_bytes), HotBytes::new(most_bytes));
         let bytes = Bytes::from(vec![0; PIECE_BYTES]);
         for number in 0..1000_u64 {
             let digest = Digest::of(&number.to_le_bytes());
@@ -409,7 +400,7 @@ mod tests {
             of_chunks.keep_found(&digest, of_chunks.look(&digest), &sums);
         }
         for hot in [hot, of_chunks] {
-            assert!(hot.blobs.weight() + hot.chunks.weight() <= 1 << 20);
+            assert!(hot.blobs.weight() + hot.chunks.weight() <= most_bytes);
             assert!(hot.blobs.len() > 8 && hot.chunks.len() > 4);
         }
     }

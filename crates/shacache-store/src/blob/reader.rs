@@ -164,7 +164,7 @@ impl ArchiveReader {
         // Those that others had read meanwhile were taken from memory.
         while self.ahead.pop_front_if(|ahead| ahead.number < number).is_some() {}
         let pieces = match self.hot_chunk(number) {
-            Some(pieces) => pieces,
+            Some(chunk) => [chunk].into(),
             None => self.checked_chunk(number).await?,
         };
         let from = (self.range.start - start) as usize;
@@ -181,12 +181,12 @@ impl ArchiveReader {
         Ok(first)
     }
 
-    /// The pieces of a chunk that was checked for somebody else.
-    fn hot_chunk(&self, number: u64) -> Option<VecDeque<Bytes>> {
+    /// A chunk that was checked for somebody else.
+    fn hot_chunk(&self, number: u64) -> Option<Bytes> {
         match (&self.blob, &self.check) {
             // Without sums the whole has to pass by.
-            (Some(ArchivedBlob { look: Some(_), shared, digest, .. }), Check::Sums(_)) => {
-                shared.hot.chunk(digest, number)
+            (Some(ArchivedBlob { look: Some(_), shared, digest, size, .. }), Check::Sums(_)) => {
+                shared.hot.chunk(digest, number, *size)
             }
             _ => None,
         }
