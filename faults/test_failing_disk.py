@@ -5,6 +5,7 @@ fails, and a second fsync of the same file would succeed without having written 
 """
 
 import hashlib
+import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +15,13 @@ from faults.archive import unfit
 from faults.disk import Disk, run
 from faults.fault_test import FaultTest
 from faults.trace import Trace, open_paths
-from interop.http_client import get_blob, post_blob, put_entry, request
+from interop.http_client import get_blob, get_entries, post_blob, put_entry, request
 from interop.server import Shacached, wait_until
 
 REAL_BYTES = 24 << 20
 CLAIMED_BYTES = 256 << 20
 BLOB_BYTES = 1 << 20
-# Takes the kernel several writes: the last ones find the memory full.
+# Takes the kernel several writes: as a rule the last of them find the memory full, and fsync says so.
 LARGE_BLOB_BYTES = 4 << 20
 XFS_BYTES = 512 << 20
 # Long enough for a busy machine to notice the folder and to cut the power meanwhile.
@@ -31,7 +32,7 @@ class FailingDisk(FaultTest):
     def test_fsync_fails(self):
         self.check_failing_disk(BLOB_BYTES)
 
-    def test_a_disk_that_says_first_that_it_is_full(self):
+    def test_fsync_of_large_blobs_fails(self):
         self.check_failing_disk(LARGE_BLOB_BYTES)
 
     def check_failing_disk(self, blob_bytes):
@@ -73,30 +74,55 @@ class FailingDisk(FaultTest):
             self.assertEqual(request(server, "GET", "/readyz").status, 503)
             self.counts["refused"] += 1
 
-    def test_what_cannot_be_taken_back_is_not_shown(self):
-        for error, status, again in [("EIO", 503, 503), ("ENOSPC", 507, 201)]:
-            with self.subTest(error):
-                self.check_not_taken_back(error, status, again)
-
-    def check_not_taken_back(self, error, status, again):
-        """The sync of a blob's folder fails, and so does the removal of the blob."""
+    def test_a_blob_that_cannot_be_taken_back_is_not_shown(self):
         blob = os.urandom(1000)
         digest = hashlib.sha512(blob).hexdigest()
-        data = self.folder / f"data-{error}"
-        server = self.start(Shacached(data, arguments=self.without_background_check()))
-        folder = data / "archive/blobs" / digest[:2] / digest[2:4]
-        folder.mkdir(parents=True)
+        for error in ["EIO", "ENOSPC"]:
+            with self.subTest(error):
+                server = self.start_in(f"blob-{error}")
+                folder = server.data / "archive/blobs" / digest[:2] / digest[2:4]
+                folder.mkdir(parents=True)
+                self.check_not_taken_back(
+                    server, folder, error,
+                    upload=lambda: post_blob(server, blob).status,
+                    look=lambda: get_blob(server, digest).status,
+                    seen=(404, 200),
+                )
+
+    def test_an_entry_that_cannot_be_taken_back_is_not_shown(self):
+        for error in ["EIO", "ENOSPC"]:
+            with self.subTest(error):
+                server = self.start_in(f"entry-{error}")
+                self.assertEqual(put_entry(server, "key", an_entry(1)).status, 201)
+                self.check_not_taken_back(
+                    server, next((server.data / "archive/entries").glob("*/key")), error,
+                    upload=lambda: put_entry(server, "key", an_entry(2)).status,
+                    look=lambda: len(json.loads(get_entries(server, "key").body)),
+                    seen=(1, 2),
+                )
+
+    def start_in(self, name):
+        arguments = self.without_background_check()
+        return self.start(Shacached(self.folder / name, arguments=arguments))
+
+    def check_not_taken_back(self, server, folder, error, *, upload, look, seen):
+        """The sync of `folder` fails, and so does the removal of what was to be published in it. It
+        must count for nothing until a start has synced it."""
         calls = ["fsync", "unlinkat"]
+        files = len(list(folder.iterdir()))
         failing = f"{','.join(calls)}:error={error}"
         trace = Trace(server, self.folder / "strace", calls, inject=failing, only=folder)
         with trace:
-            self.assertEqual(post_blob(server, blob).status, status)
+            self.assertEqual(upload(), 503)
         self.assertEqual([call.name for call in trace.calls() if call.injected], calls)
-        self.assertEqual((folder / digest).read_bytes(), blob)
-        self.assertEqual(get_blob(server, digest).status, 404)
-        self.counts["refused"] += 1
-        self.assertEqual(post_blob(server, blob).status, again)
-        self.assertEqual(get_blob(server, digest).status, 200 if again == 201 else 404)
+        self.assertEqual(len(list(folder.iterdir())), files + 1)
+        before, after = seen
+        self.assertEqual(look(), before)
+        self.assertEqual(upload(), 503)
+        self.assertEqual(request(server, "GET", "/readyz").status, 503)
+        server.restart()
+        self.assertEqual((look(), upload(), look()), (after, 201, after))
+        self.counts["refused"] += 2
 
     def thin_folder(self):
         thin = self.folder / "thin"

@@ -295,6 +295,8 @@ impl Directory {
     async fn open<'a>(&'a self, pass: &'a Pass, key: &Key) -> Result<Opened<'a>, StoreError> {
         let shard = self.0.shard(key);
         let writing = shard.writing.lock().await;
+        // Whoever had it before may have left behind what is not seen and counts after a restart.
+        self.0.publisher.check()?;
         let folder = self.0.folder(key);
         let (shared, listed) = (Arc::clone(&self.0), folder.clone());
         let names = blocking(move || listed.names(shared.publisher.durable())).await?;

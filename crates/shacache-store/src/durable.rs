@@ -30,7 +30,7 @@ pub(crate) use self::temporary::Temporary;
 use self::temporary::TemporaryFolder;
 use crate::crc32c;
 use crate::defence::Defence;
-use crate::error::Fault;
+use crate::error::{Fault, MOVE_BACK, TAKE_BACK};
 use crate::layout::Layout;
 use crate::timestamp::Timestamp;
 
@@ -43,7 +43,7 @@ pub(crate) struct Durable {
     layout: Layout,
     folders: Folders,
     temporary: TemporaryFolder,
-    /// Published names that no sync covers yet, or covers no more.
+    /// Published names that no sync covers yet, or whose sync failed and which could not be removed.
     pending: Mutex<HashSet<PathBuf>>,
     pending_count: AtomicUsize,
     /// Held by whoever publishes or moves a name; taken in the order of their numbers.
@@ -97,7 +97,7 @@ impl Durable {
         let folder = self.folders.make_for(to)?;
         let placed = self.place(file, &folder, to)?;
         let synced = self.folders.sync(&folder);
-        self.settle(&placed, synced)
+        self.settle(&placed, Some(&folder), synced)
     }
 
     /// Publishes several small files at the cost of two syncs; a failed sync fails all of them, and
@@ -135,7 +135,7 @@ impl Durable {
         }
         let settled: Vec<_> = placed
             .into_iter()
-            .map(|one| one.and_then(|placed| self.settle(&placed, outcome.clone())))
+            .map(|one| one.and_then(|placed| self.settle(&placed, None, outcome.clone())))
             .collect();
         outcome.map(|()| settled)
     }
@@ -153,7 +153,8 @@ impl Durable {
     }
 
     /// Gives a durable file that lies elsewhere below the root its final name. When this returns it
-    /// survives a power cut there; when it fails, the file is moved back.
+    /// survives a power cut there; when it fails, the file is moved back. One that cannot be stays
+    /// where it is, to be seen: its bytes were durable before.
     pub(crate) fn adopt(&self, from: &Path, to: &Path) -> Result<Published, Fault> {
         let _name = lock(&self.names[name_lock(to)]);
         let _folder = self.stay(folder_lock(to));
@@ -168,16 +169,15 @@ impl Durable {
         }
         let synced = self.folders.sync(&target).and_then(|()| self.folders.sync(&source));
         let adopted = self.confirm(&Placed { to, published, identity }, synced);
-        // Never removed: it was durable before.
-        if let Err(fault) = &adopted
-            && published == Published::New
-            && let Err(error) =
+        let moved_back = match &adopted {
+            Err(fault) if published == Published::New => {
                 rustix::fs::renameat(&target.file, name(to), &source.file, name(from))
-        {
-            tracing::error!(path = %from.display(), %fault, %error, "it cannot be moved back");
-        }
+                    .map_err(|error| fault.not_undone(MOVE_BACK, from, &error))
+            }
+            _ => Ok(()),
+        };
         self.show(to, published);
-        adopted
+        moved_back.and(adopted)
     }
 
     /// Moves whatever is at `from` to `to`, durably, if `is_wrong` still says so; gives whether it
@@ -195,6 +195,7 @@ impl Durable {
             return Ok(false);
         }
         self.relocate(from, to)?;
+        self.show(from, Published::New);
         Ok(true)
     }
 
@@ -269,17 +270,22 @@ impl Durable {
     }
 
     /// Shows what was placed, or takes it back when a sync failed or the name leads elsewhere now.
-    /// What cannot be taken back, because the disk takes no change any more, stays invisible.
-    fn settle(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
+    /// What cannot be taken back stays unseen, and is a reason to take no more writes: none must
+    /// depend on whether it is there.
+    fn settle(
+        &self,
+        placed: &Placed<'_>,
+        folder: Option<&Folder>,
+        synced: Result<(), Fault>,
+    ) -> Result<Published, Fault> {
         let settled = self.confirm(placed, synced);
-        if settled.is_err()
+        if let Err(fault) = &settled
             && placed.published == Published::New
-            && let Err(error) = self.take_back(placed)
         {
-            tracing::error!(path = %placed.to.display(), %error, "an unpublished file stays");
-        } else {
-            self.show(placed.to, placed.published);
+            self.take_back(placed, folder)
+                .map_err(|error| fault.not_undone(TAKE_BACK, placed.to, &error))?;
         }
+        self.show(placed.to, placed.published);
         settled
     }
 
@@ -294,15 +300,27 @@ impl Durable {
         Err(Fault::new("publish", to, gone))
     }
 
-    /// Removes a file that nobody has seen.
-    fn take_back(&self, placed: &Placed<'_>) -> Result<(), Fault> {
+    /// Removes a file that nobody has seen. With its folder open, that takes no descriptor, of which
+    /// the want may be why it has to go.
+    fn take_back(&self, placed: &Placed<'_>, folder: Option<&Folder>) -> Result<(), Fault> {
         let path = placed.to;
-        if self.folders.identity(path)? != Some(placed.identity) {
-            return Ok(());
+        let opened;
+        let folder = match folder {
+            Some(folder) => folder,
+            None if self.folders.identity(path)?.is_none() => return Ok(()),
+            None => {
+                opened = self.folders.of(path)?;
+                &opened
+            }
+        };
+        match rustix::fs::statat(&folder.file, name(path), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if (found.st_dev, found.st_ino) == placed.identity => {
+                rustix::fs::unlinkat(&folder.file, name(path), AtFlags::empty())
+                    .map_err(Fault::at("remove", path))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(Fault::new("stat", path, error)),
         }
-        let folder = self.folders.of(path)?;
-        rustix::fs::unlinkat(&folder.file, name(path), AtFlags::empty())
-            .map_err(Fault::at("remove", path))
     }
 
     /// Ends what was announced and did not come. What nobody has seen there stays unseen.

@@ -177,10 +177,23 @@ impl Fault {
         move |source| Self::new(op, path, source)
     }
 
+    /// That what failed so could not be undone either.
+    pub(crate) fn not_undone(
+        &self,
+        op: &'static str,
+        path: &Path,
+        error: &impl fmt::Display,
+    ) -> Self {
+        // Without the number of an error: it is none of those that pass.
+        Self::new(op, path, io::Error::other(format!("{error}; to be done because of: {self}")))
+    }
+
     /// Whether the disk can no longer be trusted: a sync failed for another reason than a full
-    /// disk, or the device or its file system said so itself.
+    /// disk, the device or its file system said so itself, or something is left that was to be
+    /// undone.
     pub(crate) fn condemns_the_disk(&self) -> bool {
         match Errno::from_io_error(&self.source) {
+            _ if UNDOING.contains(&self.op) => true,
             Some(errno) if SPACE.contains(&errno) => false,
             // Also one for want of memory: what was to be written may be lost.
             _ if SYNCS.contains(&self.op) => true,
@@ -212,6 +225,11 @@ const SPACE: [Errno; 2] = [Errno::NOSPC, Errno::DQUOT];
 const DESCRIPTORS: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
 const DISK: [Errno; 4] = [Errno::IO, Errno::ROFS, Errno::NXIO, Errno::NODEV];
 const SYNCS: [&str; 2] = ["fsync", "syncfs"];
+/// To remove what was not published.
+pub(crate) const TAKE_BACK: &str = "take back";
+/// To give a file that was not published its old name.
+pub(crate) const MOVE_BACK: &str = "move back";
+const UNDOING: [&str; 2] = [TAKE_BACK, MOVE_BACK];
 
 #[cfg(test)]
 mod tests {
@@ -227,6 +245,19 @@ mod tests {
         }
         assert!(condemns("write", Errno::IO));
         assert!(!condemns("open", Errno::NOMEM) && !condemns("open", Errno::MFILE));
+    }
+
+    #[test]
+    fn what_could_not_be_undone_condemns_the_disk_whatever_the_reason() {
+        let path = Path::new("file");
+        let full = Fault::new("fsync", path, Errno::NOSPC);
+        for op in UNDOING {
+            let fault = full.not_undone(op, path, &Errno::MFILE);
+            assert!(fault.condemns_the_disk());
+            let text = fault.to_string();
+            assert!(text.starts_with(op) && text.contains(&full.to_string()), "{text}");
+            assert!(matches!(StoreError::from(fault), StoreError::Io { .. }));
+        }
     }
 
     #[test]

@@ -169,6 +169,9 @@ impl BlobStore {
         let Some(file) = self.0.root.file(path.clone()).await? else {
             return Ok(Checked::Absent);
         };
+        if self.0.publisher.durable().is_pending(&path) {
+            return Ok(Checked::Absent);
+        }
         let file = Arc::new(file);
         let hashed = hash(&file, &path, |read| !go_on(read))?;
         let Some((found, sums)) = hashed else {
