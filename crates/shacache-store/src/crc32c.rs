@@ -39,6 +39,13 @@ mod tests {
         assert_eq!(of(&ascending), 0x46dd_794e);
     }
 
+    #[test]
+    fn it_is_as_defined_for_as_much_as_is_summed_at_once() {
+        let bytes: Vec<u8> =
+            (0..256 * 1024 + 1_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+        assert_eq!(of(&bytes), by_definition(&bytes));
+    }
+
     proptest! {
         /// Other code is at work for other lengths and alignments.
         #[test]

@@ -1,6 +1,7 @@
-//! Bytes that clients asked for lately, checked when they were read: asked for again they cost
-//! neither disk nor checksum. Owns how much memory that may take, what is worth it, and for how long
-//! a blob answered from here counts as being in the archive. Must not know how bytes are checked.
+//! Bytes of small blobs that clients asked for lately, checked when they were read: asked for again
+//! they cost neither file nor checksum. Owns how much memory that may take, what is worth it, and for
+//! how long a blob answered from here counts as being in the archive. Must not know how bytes are
+//! checked.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -20,9 +21,9 @@ use crate::timestamp::Day;
 
 /// What is at hand, under names that nobody can choose: with others, the hash would have to be one
 /// made for that. A blob of one piece is kept as a whole, one of a few chunks chunk by chunk. The
-/// archive is not asked again for either while all of it is at hand. Of larger ones nothing is kept:
-/// the kernel keeps files, too, and to copy what is kept here to a socket, from all over the memory,
-/// costs more than to read and check a file through the same few buffers.
+/// archive is not asked again for either while all of it is at hand. Of larger ones nothing is kept
+/// (docs/performance.md): the kernel keeps files, too, and reads them into buffers that are near the
+/// processor when they are sent.
 #[derive(Debug)]
 pub(super) struct HotBytes {
     blobs: Cache<Digest, Found, BlobWeight, RandomState>,
@@ -114,7 +115,11 @@ impl HotBytes {
 
     /// A chunk of a blob of so many bytes.
     pub(super) fn chunk(&self, digest: &Digest, number: u64, blob_bytes: u64) -> Option<Bytes> {
-        is_kept(blob_bytes).then(|| self.chunks.get(&(*digest, number)))?
+        // For every chunk of a large blob, to look would be in vain.
+        if !is_kept(blob_bytes) {
+            return None;
+        }
+        self.chunks.get(&(*digest, number))
     }
 
     /// Of the bytes at `range` of a blob of a few chunks, those in the one where it begins; never
@@ -313,6 +318,7 @@ mod tests {
             for number in 0..sums.chunks() {
                 hot.keep_chunk(&digest, number, &pieces(), bytes);
                 hot.keep_chunk(&digest, number, &pieces(), bytes);
+                assert_eq!(chunk(&hot, &digest, number).is_some(), is_kept);
                 assert_eq!(hot.chunk(&digest, number, bytes).is_some(), is_kept);
             }
             hot.keep_found(&digest, hot.look(&digest), &sums);

@@ -79,9 +79,8 @@ const ALL_KEPT_BYTES: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::PIECE_BYTES;
     use super::*;
-
-    const PIECE_BYTES: usize = 16 * 1024;
 
     fn pieces(number: u8) -> VecDeque<Bytes> {
         (0..3).map(|_| Bytes::from(vec![number; PIECE_BYTES])).collect()
