@@ -7,7 +7,7 @@ import time
 
 from benchmark.case import Case, Contest, Contestant, Measure, Target
 from benchmark.place import LOAD, clean
-from benchmark.servers import Ours, hot_mib
+from benchmark.servers import Ours
 
 OURS = "shacached"
 MEMORY = Measure("peak memory", "MiB", higher_is_better=False, decimals=1)
@@ -32,7 +32,7 @@ class MemoryCase(Case):
     def at_once(self, title):
         return Contest(
             title, [MEMORY, MOVED], [Contestant(OURS, self.run)], OURS,
-            [Target(OURS, MEMORY.name, at_most=LIMIT_MIB + hot_mib())], most_rounds=1,
+            [Target(OURS, MEMORY.name, at_most=LIMIT_MIB)], most_rounds=1,
         )
 
     def run(self):

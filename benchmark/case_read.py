@@ -27,7 +27,7 @@ class ReadCase(Case):
     def __init__(self, place):
         super().__init__(place)
         self.files = self.folder / "files"
-        # Four times what is kept in memory.
+        # Four times what may be kept in memory of smaller ones.
         self.rotated = 4 * hot_mib() // 10 + 1
 
     def __enter__(self):
