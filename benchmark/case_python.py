@@ -42,7 +42,7 @@ class PythonCase(Case):
             title, [REQUESTS, SLOWEST],
             [
                 self.contestant(OURS, f"{ours.cache_url}/{digest}"),
-                # It may answer one of a thousand with an error.
+                # Now and then it answers with an error.
                 self.contestant(SLAPPROXY, f"{slapproxy.cache_url}/{digest}", may_fail=True),
                 Contestant(REFERENCE, of_reference),
             ],

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from faults.acknowledged import Acknowledged, entry_body, metadata
@@ -26,6 +27,8 @@ LARGE_BLOB_BYTES = 4 << 20
 XFS_BYTES = 512 << 20
 # Long enough for a busy machine to notice the folder and to cut the power meanwhile.
 SLOW_US = 2_000_000
+# Several groups' worth.
+CLIENTS = 24
 
 
 class FailingDisk(FaultTest):
@@ -100,6 +103,25 @@ class FailingDisk(FaultTest):
                     look=lambda: len(json.loads(get_entries(server, "key").body)),
                     seen=(1, 2),
                 )
+
+    def test_a_group_that_cannot_be_taken_back_is_not_shown(self):
+        server = self.start_in("group")
+        # The first sync of a group is of its bytes, the second of its names.
+        calls = ["syncfs", "unlinkat"]
+        failing = ["syncfs:error=ENOSPC:when=2+2", "unlinkat:error=ENOSPC"]
+        trace = Trace(server, self.folder / "strace", calls, inject=failing)
+        blobs = [os.urandom(1000) for _ in range(CLIENTS)]
+        with trace, ThreadPoolExecutor(CLIENTS) as clients:
+            statuses = list(clients.map(lambda blob: post_blob(server, blob).status, blobs))
+        failed = Counter(call.name for call in trace.calls() if call.injected)
+        self.assertEqual(failed["syncfs"], 1)
+        self.assertGreaterEqual(failed["unlinkat"], 4)
+        self.assertLessEqual(set(statuses), {201, 503})
+        self.assertGreaterEqual(statuses.count(503), failed["unlinkat"])
+        self.assertEqual(request(server, "GET", "/readyz").status, 503)
+        seen = [get_blob(server, hashlib.sha512(blob).hexdigest()).status for blob in blobs]
+        self.assertEqual(seen, [200 if status == 201 else 404 for status in statuses])
+        self.counts["refused"] += statuses.count(503)
 
     def start_in(self, name):
         arguments = self.without_background_check()

@@ -60,15 +60,17 @@ class Call:
 class Trace:
     """A context manager: calls that `server` makes within it are recorded.
 
-    `names` are the calls of interest; `inject` makes some of them fail, as strace's option; with
-    `only`, calls on other paths are left alone.
+    `names` are the calls of interest; each of `inject`, or it alone, makes some of them fail, as
+    strace's option; with `only`, calls on other paths are left alone.
     """
 
     def __init__(self, server, file, names, *, inject=None, only=None):
         self.file = file
+        injections = [inject] if isinstance(inject, str) else inject or []
         self.command = [
             "strace", "-f", "-p", str(server.process.pid), "-o", file, "-yy", "-ttt", "-s", "1024",
-            "-e", "trace=" + ",".join(names), *(["-e", f"inject={inject}"] if inject else []),
+            "-e", "trace=" + ",".join(names),
+            *(word for injection in injections for word in ("-e", f"inject={injection}")),
             *(["-P", only] if only else []),
         ]
         self.process = None

@@ -255,6 +255,8 @@ impl Shared {
         held: Vec<Held>,
     ) -> Result<u64, StoreError> {
         let _change = self.holds.change().await;
+        // Whoever made a change before may have left a hold behind that is not on disk.
+        self.publisher.check()?;
         let mut added = 0;
         for one in held {
             let path = self.holds.path(name, &one);

@@ -65,6 +65,8 @@ pub(crate) enum Published {
 #[derive(Debug)]
 struct Placed<'a> {
     to: &'a Path,
+    /// Open, so that what has to go again goes also when there are no more descriptors.
+    folder: Folder,
     published: Published,
     /// Device and inode.
     identity: (u64, u64),
@@ -95,9 +97,9 @@ impl Durable {
         let _name = lock(&self.names[name_lock(to)]);
         let _folder = self.stay(folder_lock(to));
         let folder = self.folders.make_for(to)?;
-        let placed = self.place(file, &folder, to)?;
-        let synced = self.folders.sync(&folder);
-        self.settle(&placed, Some(&folder), synced)
+        let placed = self.place(file, folder, to)?;
+        let synced = self.folders.sync(&placed.folder);
+        self.settle(&placed, synced)
     }
 
     /// Publishes several small files at the cost of two syncs; a failed sync fails all of them, and
@@ -120,7 +122,7 @@ impl Durable {
         let mut outcome = Ok(());
         let mut placed = Vec::with_capacity(files.len());
         for (file, (_, to)) in written.into_iter().zip(files) {
-            let one = self.folders.make_for(to).and_then(|folder| self.place(file, &folder, to));
+            let one = self.folders.make_for(to).and_then(|folder| self.place(file, folder, to));
             if let Err(fault) = &one
                 && fault.condemns_the_disk()
             {
@@ -135,9 +137,17 @@ impl Durable {
         }
         let settled: Vec<_> = placed
             .into_iter()
-            .map(|one| one.and_then(|placed| self.settle(&placed, None, outcome.clone())))
+            .map(|one| one.and_then(|placed| self.settle(&placed, outcome.clone())))
             .collect();
-        outcome.map(|()| settled)
+        match outcome {
+            Ok(()) => Ok(settled),
+            // What is left of the group weighs more than what it failed for.
+            Err(fault) => Err(settled
+                .into_iter()
+                .filter_map(Result::err)
+                .find(Fault::condemns_the_disk)
+                .unwrap_or(fault)),
+        }
     }
 
     /// Makes sure that a file somebody else put under `path` survives a power cut too.
@@ -168,11 +178,15 @@ impl Durable {
             return Err(Fault::new("rename", from, error));
         }
         let synced = self.folders.sync(&target).and_then(|()| self.folders.sync(&source));
-        let adopted = self.confirm(&Placed { to, published, identity }, synced);
+        let placed = Placed { to, folder: target, published, identity };
+        let adopted = self.confirm(&placed, synced);
         let moved_back = match &adopted {
             Err(fault) if published == Published::New => {
-                rustix::fs::renameat(&target.file, name(to), &source.file, name(from))
-                    .map_err(|error| fault.not_undone(MOVE_BACK, from, &error))
+                match rustix::fs::renameat(&placed.folder.file, name(to), &source.file, name(from))
+                {
+                    Ok(()) | Err(Errno::NOENT) => Ok(()),
+                    Err(error) => Err(fault.not_undone(MOVE_BACK, from, &error)),
+                }
             }
             _ => Ok(()),
         };
@@ -237,16 +251,16 @@ impl Durable {
     fn place<'a>(
         &self,
         file: Temporary,
-        folder: &Folder,
+        folder: Folder,
         to: &'a Path,
     ) -> Result<Placed<'a>, Fault> {
         let identity = file.identity()?;
-        let published = self.announce(folder, to)?;
-        let renamed = self.temporary.rename(file, folder, to);
-        if renamed.is_err() {
-            self.withdraw(folder, to, published);
+        let published = self.announce(&folder, to)?;
+        if let Err(fault) = self.temporary.rename(file, &folder, to) {
+            self.withdraw(&folder, to, published);
+            return Err(fault);
         }
-        renamed.map(|()| Placed { to, published, identity })
+        Ok(Placed { to, folder, published, identity })
     }
 
     /// Looks what is under a final name, and moves it to quarantine if it is no file. With nothing
@@ -272,17 +286,12 @@ impl Durable {
     /// Shows what was placed, or takes it back when a sync failed or the name leads elsewhere now.
     /// What cannot be taken back stays unseen, and is a reason to take no more writes: none must
     /// depend on whether it is there.
-    fn settle(
-        &self,
-        placed: &Placed<'_>,
-        folder: Option<&Folder>,
-        synced: Result<(), Fault>,
-    ) -> Result<Published, Fault> {
+    fn settle(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
         let settled = self.confirm(placed, synced);
         if let Err(fault) = &settled
             && placed.published == Published::New
         {
-            self.take_back(placed, folder)
+            self.take_back(placed)
                 .map_err(|error| fault.not_undone(TAKE_BACK, placed.to, &error))?;
         }
         self.show(placed.to, placed.published);
@@ -291,7 +300,7 @@ impl Durable {
 
     /// Errors unless what was placed is synced and still there.
     fn confirm(&self, placed: &Placed<'_>, synced: Result<(), Fault>) -> Result<Published, Fault> {
-        let Placed { to, published, identity } = *placed;
+        let Placed { to, published, identity, .. } = *placed;
         synced?;
         if self.folders.identity(to)? == Some(identity) {
             return Ok(published);
@@ -300,26 +309,16 @@ impl Durable {
         Err(Fault::new("publish", to, gone))
     }
 
-    /// Removes a file that nobody has seen. With its folder open, that takes no descriptor, of which
-    /// the want may be why it has to go.
-    fn take_back(&self, placed: &Placed<'_>, folder: Option<&Folder>) -> Result<(), Fault> {
-        let path = placed.to;
-        let opened;
-        let folder = match folder {
-            Some(folder) => folder,
-            None if self.folders.identity(path)?.is_none() => return Ok(()),
-            None => {
-                opened = self.folders.of(path)?;
-                &opened
-            }
-        };
-        match rustix::fs::statat(&folder.file, name(path), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if (found.st_dev, found.st_ino) == placed.identity => {
-                rustix::fs::unlinkat(&folder.file, name(path), AtFlags::empty())
-                    .map_err(Fault::at("remove", path))
+    /// Removes a file that nobody has seen.
+    fn take_back(&self, placed: &Placed<'_>) -> Result<(), Fault> {
+        let Placed { to, folder, identity, .. } = placed;
+        match rustix::fs::statat(&folder.file, name(to), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if (found.st_dev, found.st_ino) == *identity => {
+                rustix::fs::unlinkat(&folder.file, name(to), AtFlags::empty())
+                    .map_err(Fault::at("remove", to))
             }
             Ok(_) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(Fault::new("stat", path, error)),
+            Err(error) => Err(Fault::new("stat", to, error)),
         }
     }
 

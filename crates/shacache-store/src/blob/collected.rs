@@ -143,7 +143,7 @@ impl Shared {
             return Ok(false);
         }
         let to = self.layout.blob(digest);
-        if self.is_there(&to).await? || self.is_banned(digest).await? {
+        if self.root.contains(to.clone()).await? || self.is_banned(digest).await? {
             return Ok(false);
         }
         let (shared, from) = (Arc::clone(self), self.layout.collected(&to));
