@@ -29,6 +29,7 @@ XFS_BYTES = 512 << 20
 SLOW_US = 2_000_000
 # Several groups' worth.
 CLIENTS = 24
+LONE_US = 200_000
 
 
 class FailingDisk(FaultTest):
@@ -106,9 +107,12 @@ class FailingDisk(FaultTest):
 
     def test_a_group_that_cannot_be_taken_back_is_not_shown(self):
         server = self.start_in("group")
-        # The first sync of a group is of its bytes, the second of its names.
-        calls = ["syncfs", "unlinkat"]
-        failing = ["syncfs:error=ENOSPC:when=2+2", "unlinkat:error=ENOSPC"]
+        # The first sync of a group is of its bytes, the second of its names. A lone file takes its time,
+        # so that others wait together.
+        calls = ["fsync", "syncfs", "unlinkat"]
+        failing = [
+            f"fsync:delay_enter={LONE_US}", "syncfs:error=ENOSPC:when=2+2", "unlinkat:error=ENOSPC",
+        ]
         trace = Trace(server, self.folder / "strace", calls, inject=failing)
         blobs = [os.urandom(1000) for _ in range(CLIENTS)]
         with trace, ThreadPoolExecutor(CLIENTS) as clients:
