@@ -255,7 +255,10 @@ impl BlobStore {
     /// # Errors
     /// When the archive cannot be read.
     pub async fn has(&self, digest: &Digest) -> Result<bool, StoreError> {
-        self.0.is_there(&self.0.layout.blob(digest)).await
+        let path = self.0.layout.blob(digest);
+        // In this order: a name is pending before anything has it.
+        let is_there = self.0.root.contains(path.clone()).await?;
+        Ok(is_there && !self.0.publisher.durable().is_pending(&path))
     }
 
     /// How many damaged blobs were found since the store was opened.
@@ -396,13 +399,6 @@ fn within(range: &Range<u64>, size: u64) -> Range<u64> {
 impl Shared {
     async fn is_banned(&self, digest: &Digest) -> Result<bool, StoreError> {
         self.root.contains(self.layout.blob_tombstone(digest)).await
-    }
-
-    /// Whether the file of a blob is there, and published.
-    async fn is_there(&self, blob: &Path) -> Result<bool, StoreError> {
-        // In this order: a name is pending before anything has it.
-        let is_there = self.root.contains(blob.to_owned()).await?;
-        Ok(is_there && !self.publisher.durable().is_pending(blob))
     }
 
     /// The sums of a blob, if they were computed already. An index that fails knows none.
