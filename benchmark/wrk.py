@@ -23,8 +23,8 @@ def load(place, url, *, seconds=None, connections=16, script=None, headers=(), m
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=clean())
     told = done.stdout
-    refused = number(r"Non-2xx or 3xx responses: (\d+)", told)
-    tolerated = number(r"(\d+) requests in", told) // 100 if may_fail else 0
+    refused = counted(r"Non-2xx or 3xx responses: (\d+)", told)
+    tolerated = counted(r"(\d+) requests in", told) // 100 if may_fail else 0
     if done.returncode or refused > tolerated or "Socket errors" in told:
         raise RuntimeError(f"wrk {url}: {told}{done.stderr}")
     requests, read = re.search(r"Requests/sec: +([\d.]+)\nTransfer/sec: +(\S+)\n", told).groups()
@@ -36,7 +36,7 @@ def load(place, url, *, seconds=None, connections=16, script=None, headers=(), m
     }
 
 
-def number(pattern, text):
+def counted(pattern, text):
     """What the pattern finds, or nothing."""
     found = re.search(pattern, text)
     return int(found[1]) if found else 0
